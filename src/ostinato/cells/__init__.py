@@ -1,0 +1,1 @@
+"""One file per cell: its equation and citation stand on top."""

@@ -1,0 +1,1 @@
+"""What a recurrence is: cell, state, sequence, scan."""

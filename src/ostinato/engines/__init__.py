@@ -1,0 +1,1 @@
+"""How a recurrence is evaluated: one file or folder per engine."""

@@ -1,0 +1,1 @@
+"""One file per published system, composed from cells, wrappers and layers."""

@@ -1,0 +1,1 @@
+"""Where recurrence runs: over time (later depth, graphs and weights)."""

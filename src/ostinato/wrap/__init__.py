@@ -1,0 +1,1 @@
+"""Wrappers and parametrisations that work with any cell."""
