@@ -66,17 +66,16 @@ class Batch:
         parts = {f.name: getattr(self, f.name) for f in fields(self)}
         return Batch(**{k: None if v is None else function(v) for k, v in parts.items()})
 
-    def target_weights(self) -> Tensor:
-        """`weights`, or 1 on valid steps and 0 on padding: (B, T) or (B,)."""
+    def target_weights(self, per_step: bool) -> Tensor:
+        """`weights`, or 1 on valid steps and 0 on padding: (B, T) if `per_step`, else (B,)."""
         if self.weights is not None:
             return self.weights
-        per_step = self.targets.dim() >= 2 and self.targets.shape[1] == self.inputs.shape[1]
-        shape = self.targets.shape[:2] if per_step else self.targets.shape[:1]
-        weights = torch.ones(shape, device=self.inputs.device)
-        if per_step and self.lengths is not None:
-            steps = torch.arange(shape[1], device=weights.device)
-            weights = weights * (steps < self.lengths[:, None])
-        return weights
+        if not per_step:
+            return torch.ones(self.size, device=self.inputs.device)
+        steps = torch.arange(self.inputs.shape[1], device=self.inputs.device)
+        if self.lengths is None:
+            return torch.ones(self.size, len(steps), device=steps.device)
+        return (steps < self.lengths[:, None]).float()
 
 
 class Task(ABC):
@@ -120,12 +119,12 @@ class Task(ABC):
             outputs: (B, T, K) per step, or (B, K) per sequence.
             batch: what the outputs answer.
         """
-        each, weights = self._losses(outputs, batch), batch.target_weights()
+        each, weights = self._losses(outputs, batch), batch.target_weights(self.per_step)
         return (each * weights).sum() / weights.sum().clamp_min(1)
 
     def score(self, outputs: Tensor, batch: Batch) -> tuple[float, float]:
         """The metric's (sum, count) over a batch; their quotient over all batches is the metric."""
-        weights = batch.target_weights()
+        weights = batch.target_weights(self.per_step)
         if isinstance(self.outputs, Symbols):
             each = (outputs.argmax(-1) == batch.targets).to(weights.dtype)
         else:
@@ -138,6 +137,8 @@ class Task(ABC):
 
     def _losses(self, outputs: Tensor, batch: Batch) -> Tensor:
         if isinstance(self.outputs, Symbols):
-            flat = F.cross_entropy(outputs.flatten(0, -2), batch.targets.flatten(), reduction="none")
+            flat = F.cross_entropy(
+                outputs.flatten(0, -2), batch.targets.flatten(), reduction="none"
+            )
             return flat.view(batch.targets.shape)
         return (outputs - batch.targets).square().mean(-1) / 2

@@ -1,0 +1,33 @@
+"""Recurrent computation in PyTorch: write one step, run it as fast as the hardware allows.
+
+The public names, nothing else. They are loaded on first use, so that `ostinato --help` and
+the paper index answer without importing torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ostinato.core.errors import OstinatoError as OstinatoError
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "OstinatoError": "core.errors",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'ostinato' has no attribute {name!r}")
+    value = getattr(import_module(f"ostinato.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
