@@ -63,7 +63,7 @@ class Batch:
         return self._map(lambda tensor: tensor.to(device))
 
     def _map(self, function: Any) -> Batch:
-        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        parts: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         return Batch(**{k: None if v is None else function(v) for k, v in parts.items()})
 
     def target_weights(self, per_step: bool) -> Tensor:
@@ -103,7 +103,7 @@ class Task(ABC):
 
     @abstractmethod
     def batch(self, step: int, batch_size: int) -> Batch:
-        """The training batch of `step` (from 0): equal for equal arguments, whatever came before."""
+        """The training batch of `step` (from 0): a pure function of its arguments."""
 
     @abstractmethod
     def held_out(self, split: str, batch_size: int) -> Iterator[Batch]:
