@@ -8,8 +8,8 @@ train as one process does.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import torch
@@ -62,9 +62,9 @@ class Batch:
         """The same batch on `device`."""
         return self._map(lambda tensor: tensor.to(device))
 
-    def _map(self, function: Any) -> Batch:
-        parts: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Batch(**{k: None if v is None else function(v) for k, v in parts.items()})
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Batch:
+        present = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return replace(self, **{k: function(v) for k, v in present if v is not None})
 
     def target_weights(self, per_step: bool) -> Tensor:
         """`weights`, or 1 on valid steps and 0 on padding: (B, T) if `per_step`, else (B,)."""
