@@ -10,12 +10,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ostinato.core.cell import Cell as Cell
+    from ostinato.core.errors import EngineError as EngineError
     from ostinato.core.errors import OstinatoError as OstinatoError
+    from ostinato.core.scan import scan as scan
+    from ostinato.over.time import RNN as RNN
+    from ostinato.over.time import Bidirectional as Bidirectional
+    from ostinato.over.time import Stack as Stack
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Bidirectional": "over.time",
+    "Cell": "core.cell",
+    "EngineError": "core.errors",
     "OstinatoError": "core.errors",
+    "RNN": "over.time",
+    "Stack": "over.time",
+    "scan": "core.scan",
 }
 
 __all__ = ["__version__", *_HOME]
