@@ -1,0 +1,167 @@
+"""The configuration of a run: everything that decides its numbers, in one frozen dataclass.
+
+The docstrings under the fields are the help texts of the command line. Nothing here imports
+torch, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ostinato.core.errors import ArgumentError, nearest
+
+SCHEDULES = ("constant", "cosine", "linear")
+PRECISIONS = ("fp32", "bf16")
+DEVICES = ("auto", "cpu", "cuda")
+
+# What may differ between a run and its continuation: where and how fast, never what.
+_FREE = frozenset({"out", "resume", "overwrite", "device", "threads", "tensorboard"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """What to train, on what, for how long, and where to."""
+
+    task: str = "text"
+    """Name of the task."""
+    task_options: dict[str, Any] = field(default_factory=dict)
+    """Options of the task, e.g. '{"length": 100}'."""
+    text: str | None = None
+    """A text file or folder to learn, for the task "text"."""
+    window: int | None = None
+    """Steps per training window, for tasks that have the option 'window'."""
+
+    cell: str = "LSTM"
+    """Name of the cell."""
+    cell_options: dict[str, Any] = field(default_factory=dict)
+    """Options of the cell."""
+    hidden_size: int = 384
+    """Units of each layer."""
+    layers: int = 1
+    """Layers on top of one another."""
+    embedding_size: int | None = None
+    """Size of the vectors that stand for input symbols; none: one-hot vectors."""
+    dropout: float = 0.0
+    """Probability of dropping a unit before and after each layer."""
+    engine: str = "auto"
+    """Engine that runs the recurrence."""
+
+    batch_size: int = 32
+    """Rows per step and per process."""
+    steps: int | None = None
+    """Budget: optimizer steps."""
+    minutes: float | None = None
+    """Budget: minutes of wall time, evaluations included."""
+    learning_rate: float = 4e-3
+    """Peak learning rate of AdamW."""
+    schedule: str = "cosine"
+    """Learning rate after the warm-up: constant, cosine or linear decay to zero."""
+    warmup: int = 50
+    """Steps of linear warm-up."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay of AdamW; biases and norms are exempt."""
+    clip: float | None = 1.0
+    """Largest global norm of the gradient; none: no clipping."""
+    noise_eta: float = 0.0
+    """Variance of Gaussian gradient noise at the first step; 0: no noise."""
+    noise_gamma: float = 0.55
+    """Decay of the noise variance: eta / (1 + step)^gamma."""
+    patience: int | None = None
+    """Stop after this many evaluations without a better score; none: never."""
+    evaluate_every: int | None = None
+    """Steps between evaluations; none: eight times per run."""
+    evaluate_batches: int | None = None
+    """Batches per evaluation during training; none: the whole held-out split."""
+    checkpoint_every: int | None = None
+    """Steps between checkpoints; none: after each evaluation only."""
+    seed: int = 0
+    """Seed of weights, dropout and gradient noise."""
+
+    device: str = "auto"
+    """Where to train: auto, cpu or cuda."""
+    precision: str = "fp32"
+    """Number format of the matrix products: fp32 or bf16."""
+    threads: int | None = None
+    """CPU threads; none: as torch decides."""
+    out: Path = Path("runs/latest")
+    """Folder of the run: checkpoints, log, learning curve."""
+    resume: bool = False
+    """Continue the run in the folder --out from its last checkpoint."""
+    overwrite: bool = False
+    """Delete the run in the folder --out first."""
+    tensorboard: bool = False
+    """Also write TensorBoard event files."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", Path(self.out))
+        for name in ("hidden_size", "layers", "batch_size"):
+            self._at_least(name, 1)
+        for name in ("embedding_size", "window", "steps", "patience", "evaluate_every"):
+            self._at_least(name, 1)
+        for name in ("evaluate_batches", "checkpoint_every", "threads"):
+            self._at_least(name, 1)
+        for name in ("warmup", "weight_decay", "noise_eta", "noise_gamma", "seed"):
+            self._at_least(name, 0)
+        for name in ("minutes", "learning_rate", "clip"):
+            self._positive(name)
+        if not 0 <= self.dropout < 1:
+            self._reject("dropout", "a probability, 0 <= p < 1")
+        self._one_of("schedule", SCHEDULES)
+        self._one_of("precision", PRECISIONS)
+        self._one_of("device", DEVICES)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if self.steps is None and self.minutes is None:
+            raise ArgumentError(
+                "a run needs a budget, and none was given. Set --steps or --minutes."
+            )
+        if self.resume and self.overwrite:
+            raise ArgumentError("--resume and --overwrite exclude each other. Drop one of them.")
+        if self.text is not None and self.task != "text":
+            raise ArgumentError(
+                f"--text is for the task 'text', but --task is {self.task!r}. Drop one of them."
+            )
+
+    def identity(self) -> dict[str, Any]:
+        """The fields that a continuation of the run must share, as JSON values."""
+        return {k: v for k, v in self.to_json().items() if k not in _FREE}
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields as JSON values."""
+        return asdict(self) | {"out": str(self.out)}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> TrainConfig:
+        """The inverse of `to_json`."""
+        known = [f.name for f in fields(cls)]
+        for name in values:
+            if name not in known:
+                raise ArgumentError(f"TrainConfig has no field {name!r}. {nearest(name, known)}")
+        return cls(**values)
+
+    def _at_least(self, name: str, bound: int) -> None:
+        value = getattr(self, name)
+        if value is not None and not value >= bound:
+            self._reject(name, f"a number >= {bound}")
+
+    def _positive(self, name: str) -> None:
+        value = getattr(self, name)
+        if value is not None and not 0 < value < float("inf"):
+            self._reject(name, "a finite number > 0")
+
+    def _one_of(self, name: str, known: tuple[str, ...]) -> None:
+        value = getattr(self, name)
+        if value not in known:
+            raise ArgumentError(f"{_flag(name)} is {value!r}. {nearest(str(value), known)}")
+
+    def _reject(self, name: str, expected: str) -> None:
+        raise ArgumentError(
+            f"{_flag(name)} must be {expected}, got {getattr(self, name)!r}. Change {_flag(name)}."
+        )
+
+
+def _flag(name: str) -> str:
+    return f"--{name}"
