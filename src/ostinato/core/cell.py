@@ -25,6 +25,27 @@ class Native:
     weights: tuple[Tensor, ...]
     biased: bool
 
+    @staticmethod
+    def of_linears(
+        function: str, input: nn.Module, recur: nn.Module, project: nn.Module | None = None
+    ) -> Native | str:
+        """The torch function over the weights of plain linear maps.
+
+        A map that was replaced, e.g. by a normalised one, has other equations: that is the
+        reason returned. One bias of the two that torch wants may be missing.
+        """
+        maps = [input, recur] if project is None else [input, recur, project]
+        linears = [linear for linear in maps if isinstance(linear, nn.Linear)]
+        if len(linears) < len(maps):
+            return f"torch.{function} takes plain linear maps, and a map of this cell is none"
+        weights = [linear.weight for linear in linears]
+        absent = linears[0].weight.new_zeros(linears[0].out_features)
+        biases = [absent if linear.bias is None else linear.bias for linear in linears[:2]]
+        biased = any(bias is not absent for bias in biases)
+        if biased:
+            weights[2:2] = biases
+        return Native(function, tuple(weights), biased)
+
 
 class Cell(nn.Module):
     """One step of a recurrence, h_t = f(x_t, h_{t−1}).

@@ -1,0 +1,94 @@
+"""Elman network, the simple recurrent network.
+
+    h_t = φ(W x_t + U h_{t−1} + b)
+
+Source: J. L. Elman 1990, "Finding structure in time", Cognitive Science 14. IRNN (activation
+"relu", U = I, b = 0): Le, Jaitly & Hinton 2015, arXiv 1504.00941.
+Deviation: Elman cut the gradient after one step; here it flows as far back as the caller lets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ostinato.cells.initialise import uniform
+from ostinato.core.cell import Cell, Native
+from ostinato.core.errors import ArgumentError, nearest
+
+__papers__ = ("rnn-survey",)
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "sigmoid": torch.sigmoid,
+    "softplus": F.softplus,
+    "identity": lambda a: a,
+}
+
+
+class ElmanCell(Cell):
+    """h_t = φ(W x_t + U h_{t−1} + b); the output is h_t.
+
+    Args:
+        input_size: D.
+        hidden_size: H.
+        activation: φ: "tanh", "relu", "sigmoid", "softplus", "identity", or any function.
+        bias: whether there is b.
+        recurrent_bias: whether there is a second bias with U, as torch.nn has it.
+        device: of the parameters.
+        dtype: of the parameters.
+
+    Shapes: x (B, D); state and output (B, H).
+
+    Raises:
+        ArgumentError: if the activation is not known.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        activation: str | Callable[[Tensor], Tensor] = "tanh",
+        bias: bool = True,
+        recurrent_bias: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if isinstance(activation, str) and activation not in _ACTIVATIONS:
+            raise ArgumentError(
+                f"No activation is called {activation!r}. {nearest(activation, _ACTIVATIONS)}"
+            )
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.activation = activation
+        self.input = nn.Linear(input_size, hidden_size, bias, device, dtype)
+        self.recur = nn.Linear(hidden_size, hidden_size, recurrent_bias, device, dtype)
+        uniform(self, hidden_size)
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        """Zeros (B, H)."""
+        return self.zeros(batch_size, self.hidden_size)
+
+    def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        """One step: x (B, D), h (B, H)."""
+        h = self._phi(self.input(x) + self.recur(h))
+        return h, h
+
+    def native(self) -> Native | str:
+        """torch.rnn_tanh or torch.rnn_relu."""
+        if self.activation not in ("tanh", "relu"):
+            return f"torch's RNN has tanh and relu only, not {self.activation}"
+        return Native.of_linears(f"rnn_{self.activation}", self.input, self.recur)
+
+    def _phi(self, a: Tensor) -> Tensor:
+        return (
+            _ACTIVATIONS[self.activation](a)
+            if isinstance(self.activation, str)
+            else (self.activation(a))
+        )
