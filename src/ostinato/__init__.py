@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ostinato.core.errors import EngineError as EngineError
     from ostinato.core.errors import OstinatoError as OstinatoError
     from ostinato.core.scan import scan as scan
+    from ostinato.over.drop_in import GRU as GRU
+    from ostinato.over.drop_in import LSTM as LSTM
+    from ostinato.over.drop_in import Elman as Elman
     from ostinato.over.time import RNN as RNN
     from ostinato.over.time import Bidirectional as Bidirectional
     from ostinato.over.time import Stack as Stack
@@ -23,7 +26,10 @@ __version__ = "0.1.0"
 _HOME = {
     "Bidirectional": "over.time",
     "Cell": "core.cell",
+    "Elman": "over.drop_in",
     "EngineError": "core.errors",
+    "GRU": "over.drop_in",
+    "LSTM": "over.drop_in",
     "OstinatoError": "core.errors",
     "RNN": "over.time",
     "Stack": "over.time",
