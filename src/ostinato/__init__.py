@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from ostinato.core.errors import EngineError as EngineError
     from ostinato.core.errors import OstinatoError as OstinatoError
     from ostinato.core.scan import scan as scan
+    from ostinato.over.contract import check_cell as check_cell
     from ostinato.over.drop_in import GRU as GRU
     from ostinato.over.drop_in import LSTM as LSTM
     from ostinato.over.drop_in import Elman as Elman
+    from ostinato.over.explain import explain as explain
     from ostinato.over.time import RNN as RNN
     from ostinato.over.time import Bidirectional as Bidirectional
     from ostinato.over.time import Stack as Stack
@@ -33,6 +35,8 @@ _HOME = {
     "OstinatoError": "core.errors",
     "RNN": "over.time",
     "Stack": "over.time",
+    "check_cell": "over.contract",
+    "explain": "over.explain",
     "scan": "core.scan",
 }
 

@@ -1,0 +1,109 @@
+"""Which engine runs a recurrence, and what every engine said to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.core.cell import Cell
+from ostinato.core.errors import ArgumentError
+from ostinato.core.registry import Decision, engines, recorded_decisions
+from ostinato.core.state import describe, leaves
+from ostinato.over.time import RNN
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The decisions made in one call; `print` it, or take `as_dict()`.
+
+    Attributes:
+        decisions: one for every recurrence that the call evaluated, in their order.
+    """
+
+    decisions: tuple[Decision, ...]
+
+    def as_dict(self) -> list[dict[str, Any]]:
+        """The same as plain data: a list with one entry for each recurrence."""
+        return [
+            {
+                "recurrence": d.recurrence.name,
+                "inputs": describe(d.recurrence.xs),
+                "state": describe(d.recurrence.init),
+                "steps": d.recurrence.steps,
+                "reverse": d.recurrence.reverse,
+                "requested": d.requested,
+                "chosen": d.chosen,
+                "engines": d.reasons,
+            }
+            for d in self.decisions
+        ]
+
+    def __str__(self) -> str:
+        return "\n\n".join(_paragraph(decision) for decision in self.decisions)
+
+
+def explain(recurrent: nn.Module, x: Any = None, **call: Any) -> Explanation:
+    """Say how a layer, a cell or a whole model would be run on an input.
+
+    The call is really made, since the engines' answers depend on all of it.
+
+        print(ost.explain(rnn, x))
+
+    Args:
+        recurrent: a layer, a cell, or any module that runs recurrences inside.
+        x: its input, e.g. (B, T, D); for a cell that knows its `input_size`, None stands for
+            (8, 128, D).
+        call: further arguments of the call, e.g. `lengths`.
+
+    Raises:
+        ArgumentError: if x is missing where it cannot be made up, or nothing was evaluated.
+    """
+    layer = RNN(recurrent) if isinstance(recurrent, Cell) else recurrent
+    if x is None:
+        x = _example(recurrent)
+    with recorded_decisions() as decisions:
+        layer(x, **call)
+    if not decisions:
+        raise ArgumentError(
+            f"{type(recurrent).__name__} evaluated no recurrence in this call. Pass an "
+            "ost.Cell, a layer over time, or a module that runs one."
+        )
+    return Explanation(tuple(decisions))
+
+
+def _example(recurrent: nn.Module) -> Tensor:
+    size = getattr(getattr(recurrent, "cell", recurrent), "input_size", None)
+    if not isinstance(size, int):
+        raise ArgumentError(
+            f"explain needs an input for {type(recurrent).__name__}, which names no "
+            "input_size: pass x, e.g. explain(layer, torch.randn(8, 128, 64))."
+        )
+    like = next((p for p in recurrent.parameters() if p.is_floating_point()), torch.empty(0))
+    return like.new_zeros(8, 128, size)
+
+
+def _paragraph(decision: Decision) -> str:
+    r, known = decision.recurrence, engines()
+    parameters = sum(p.numel() for p in r.cell.parameters()) if r.cell is not None else None
+    masks = [name for name in ("valid", "restart", "checkpoint") if getattr(r, name) is not None]
+    facts = [
+        f"{r.name}: {r.steps} steps{', backwards' if r.reverse else ''}",
+        f"  input  {describe(r.xs)}, time first",
+        f"  state  {describe(r.init)}, {_bytes_per_row(decision)} bytes a row",
+    ]
+    facts += [] if parameters is None else [f"  {parameters:,} parameters"]
+    facts += [f"  with {', '.join(masks)}"] if masks else []
+    width = max(len(name) for name in decision.reasons)
+    for name, reason in decision.reasons.items():
+        verdict = f"no: {reason}" if reason else known[name].summary
+        mark = "chosen →" if name == decision.chosen else "        "
+        facts.append(f"  {mark} {name:<{width}}  {verdict}")
+    return "\n".join(facts)
+
+
+def _bytes_per_row(decision: Decision) -> int:
+    state = leaves(decision.recurrence.init)
+    return sum(leaf[:1].numel() * leaf.element_size() for leaf in state if leaf.dim())
