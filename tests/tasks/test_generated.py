@@ -1,3 +1,5 @@
+import json
+
 import pytest
 import torch
 
@@ -44,7 +46,7 @@ def test_loss_and_score_are_finite(name):
     total, count = task.score(outputs, batch)
     assert count > 0
     assert total >= 0
-    assert task.describe()
+    assert json.loads(json.dumps(task.describe())) == task.describe()
 
 
 def test_unknown_split():

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import math
 import time
 
@@ -95,6 +96,7 @@ def test_describe_identifies_the_text(path):
     cut = len(TEXT) * 95 // 100
     assert facts["train_sha256"] == hashlib.sha256(TEXT[:cut].encode()).hexdigest()
     assert facts["valid_characters"] == len(TEXT) - cut
+    assert json.loads(json.dumps(facts)) == facts
 
 
 def test_too_short_says_how_much_is_needed(path, tmp_path):
