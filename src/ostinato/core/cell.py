@@ -38,6 +38,8 @@ class Native:
         linears = [linear for linear in maps if isinstance(linear, nn.Linear)]
         if len(linears) < len(maps):
             return f"torch.{function} takes plain linear maps, and a map of this cell is none"
+        if any(linear._forward_hooks or linear._forward_pre_hooks for linear in linears):
+            return f"torch.{function} would not call the hook on a map of this cell"
         weights = [linear.weight for linear in linears]
         absent = linears[0].weight.new_zeros(linears[0].out_features)
         biases = [absent if linear.bias is None else linear.bias for linear in linears[:2]]

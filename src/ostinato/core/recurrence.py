@@ -77,10 +77,6 @@ class Recurrence:
             _, y = self.step(self.init, x)
         return map_state(lambda leaf: leaf.new_empty((0, *leaf.shape)), y)
 
-    def first_step(self) -> int:
-        """The index of the step that is run first."""
-        return self.steps - 1 if self.reverse else 0
-
     def check_carry(self, carry: State) -> None:
         """Raise unless the carry after a step is like the one before.
 

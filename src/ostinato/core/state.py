@@ -7,6 +7,7 @@ whole, so that no engine needs to know how a cell arranges its state.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -65,6 +66,25 @@ def stack(trees: Sequence[State], dim: int = 0) -> State:
 def index(tree: State, position: Any) -> State:
     """`leaf[position]` of every leaf."""
     return map_state(lambda leaf: leaf[position], tree)
+
+
+def split(tree: State, size: int = 1) -> list[State]:
+    """Cut every leaf along its first axis into parts of `size` (the last may be shorter)."""
+    return _transpose(tree, lambda leaf: leaf.split(size))  # type: ignore[no-untyped-call]
+
+
+def unbind(tree: State) -> list[State]:
+    """The slices of every leaf along its first axis.
+
+    Their gradient is one stack, where indexing leaf by leaf would add up T whole tensors.
+    """
+    return _transpose(tree, Tensor.unbind)
+
+
+def _transpose(tree: State, cut: Callable[[Tensor], Sequence[Tensor]]) -> list[State]:
+    flat, structure = pytree.tree_flatten(tree)
+    parts = [repeat(None) if leaf is None else cut(leaf) for leaf in flat]
+    return [pytree.tree_unflatten(list(row), structure) for row in zip(*parts, strict=False)]
 
 
 def move_axis(tree: State, source: int, target: int) -> State:

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ostinato.core.errors import CellError
 from ostinato.core.recurrence import Recurrence
-from ostinato.core.state import State, describe, index, leaves, map_state, stack
+from ostinato.core.state import State, describe, leaves, map_state, split, stack, unbind
 
 
 class Reference:
@@ -34,50 +34,57 @@ class Reference:
         if recurrence.steps == 0:
             return recurrence.init, recurrence.empty_outputs()
         if recurrence.checkpoint is None or not torch.is_grad_enabled():
-            carry, ys = _loop(recurrence, recurrence.init, 0, recurrence.steps)
-            return carry, stack(ys)
-        return _checkpointed(recurrence, recurrence.checkpoint)
+            carry, ys = _loop(recurrence, recurrence.init, recurrence.xs, first=True)
+        else:
+            carry, ys = _checkpointed(recurrence, recurrence.checkpoint)
+        return carry, stack(ys)
 
 
-def _loop(recurrence: Recurrence, carry: State, begin: int, end: int) -> tuple[State, list[Any]]:
-    """Run the steps begin … end−1, outputs in the order of time."""
-    steps = range(begin, end)
-    ys = []
+def _loop(recurrence: Recurrence, carry: State, xs: Any, first: bool) -> tuple[State, list[Any]]:
+    """Run some steps; outputs in the order of time.
+
+    Args:
+        recurrence: what the steps are of.
+        carry: before them.
+        xs: their inputs.
+        first: whether no step was run before.
+    """
+    order = -1 if recurrence.reverse else 1
+    ys: list[Any] = []
     # A parametrised weight is computed once, not at every step.
     with parametrize.cached():
-        for t in reversed(steps) if recurrence.reverse else steps:
-            carry, y = _one_step(recurrence, carry, t)
+        for x in unbind(xs)[::order]:
+            new, y = _one_step(recurrence, carry, x)
+            if first and not ys:
+                recurrence.check_carry(new)
+            carry = new
             ys.append(y)
-    return carry, ys[::-1] if recurrence.reverse else ys
+    return carry, ys[::order]
 
 
-def _one_step(recurrence: Recurrence, carry: State, t: int) -> tuple[State, Any]:
-    result = recurrence.step(carry, index(recurrence.xs, t))
+def _one_step(recurrence: Recurrence, carry: State, x: Any) -> tuple[State, Any]:
+    result = recurrence.step(carry, x)
     if not (isinstance(result, tuple) and len(result) == 2):
         raise CellError(
             f"The step {recurrence.name} must return two things, the state and the output; "
             f"got {describe(result)}."
         )
     new, y = result
-    if torch.is_autocast_enabled(_device_type(recurrence.init)):
+    if torch.is_autocast_enabled(_device_type(carry)):
         # The state keeps its precision: autocast is for the operations inside the step.
         new = map_state(lambda a, b: a.to(b.dtype), new, carry)
-    if t == recurrence.first_step():
-        recurrence.check_carry(new)
     return new, y
 
 
-def _checkpointed(recurrence: Recurrence, interval: int) -> tuple[State, Any]:
+def _checkpointed(recurrence: Recurrence, interval: int) -> tuple[State, list[Any]]:
     """Segments of `interval` steps, of which only the incoming carry is stored."""
-    begins = range(0, recurrence.steps, interval)
-    carry, segments = recurrence.init, []
-    for begin in reversed(begins) if recurrence.reverse else begins:
-        end = min(begin + interval, recurrence.steps)
-        carry, ys = checkpoint(_loop, recurrence, carry, begin, end, use_reentrant=False)
+    order = -1 if recurrence.reverse else 1
+    carry, segments = recurrence.init, list[Any]()
+    for xs in split(recurrence.xs, interval)[::order]:
+        first = not segments
+        carry, ys = checkpoint(_loop, recurrence, carry, xs, first, use_reentrant=False)
         segments.append(ys)
-    if recurrence.reverse:
-        segments.reverse()
-    return carry, stack([y for ys in segments for y in ys])
+    return carry, [y for ys in segments[::order] for y in ys]
 
 
 def _device_type(carry: State) -> str:

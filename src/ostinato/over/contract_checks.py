@@ -176,7 +176,7 @@ def _recomputed(subject: Subject, engine: str) -> Pair:
 
 
 def _rows_do_not_mix(subject: Subject, engine: str) -> Pair:
-    other = map_state(lambda leaf: torch.cat([leaf[:1], leaf[1:].flip(0)]), subject.x)
+    other = map_state(lambda leaf: torch.cat([leaf[:1], leaf[1:].flip(1)]), subject.x)
     with torch.no_grad():
         rnn = RNN(subject.cell, engine)
         y, state = rnn(subject.x, subject.state, noise=subject.noise)

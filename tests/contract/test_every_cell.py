@@ -1,0 +1,30 @@
+"""The contract of every cell on every engine, bare and inside every wrapper."""
+
+from __future__ import annotations
+
+import pytest
+
+import ostinato as ost
+from ostinato.cells import cell_names, make_cell
+
+VARIANTS = {
+    **{name: (name, {}) for name in cell_names()},
+    "Elman-relu": ("Elman", {"activation": "relu"}),
+    "Elman-softplus": ("Elman", {"activation": "softplus"}),
+    "LSTM-1997": ("LSTM", {"forget_gate": False}),
+    "LSTM-peepholes": ("LSTM", {"peepholes": True, "forget_bias": 1.0}),
+    "LSTM-coupled": ("LSTM", {"coupled": True}),
+    "LSTM-projected": ("LSTM", {"projection": 2, "peepholes": True}),
+    "LSTM-no-bias": ("LSTM", {"bias": False}),
+    "GRU-reset-before": ("GRU", {"reset_after": False}),
+    "LayerNormLSTM-cell": ("LayerNormLSTM", {"form": "cell"}),
+    "LayerNormLSTM-haste": ("LayerNormLSTM", {"form": "haste"}),
+    "LayerNormLSTM-per-gate": ("LayerNormLSTM", {"per_gate": True, "cell_norm": False}),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_contract(variant):
+    name, options = VARIANTS[variant]
+    report = ost.check_cell(make_cell(name, 3, 5, **options))
+    assert {check.engine for check in report.checks} >= {"reference", "torch"}
