@@ -30,7 +30,7 @@ class LayerNormGRUCell(Cell):
 
     Args:
         input_size: D.
-        hidden_size: H. With H = 1 the state does not depend on the input.
+        hidden_size: H. With H = 1 the candidate sees its input through r only.
         eps: ε.
         affine: whether gains and biases of the normalisations are learned.
         device: of the parameters.

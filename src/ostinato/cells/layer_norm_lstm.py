@@ -35,7 +35,7 @@ class LayerNormLSTMCell(Cell):
 
     Args:
         input_size: D.
-        hidden_size: H. With H = 1 form "full" does not depend on its input.
+        hidden_size: H. With H = 1 the normalised read-out of c is its bias, whatever c is.
         form: "full", "cell" or "haste".
         per_gate: normalise each gate's H values by themselves; another model than the paper's.
         cell_norm: whether the read-out LN(c) is there.
