@@ -1,1 +1,21 @@
-"""Wrappers and parametrisations that work with any cell."""
+"""Wrappers that work with any cell."""
+
+from __future__ import annotations
+
+from ostinato.wrap.dropout import RecurrentDropout as RecurrentDropout
+from ostinato.wrap.dropout import VariationalDropout as VariationalDropout
+from ostinato.wrap.leak import Leak as Leak
+from ostinato.wrap.learned_state import LearnedState as LearnedState
+from ostinato.wrap.residual import Residual as Residual
+from ostinato.wrap.wrapper import Wrapper as Wrapper
+from ostinato.wrap.zoneout import Zoneout as Zoneout
+
+__all__ = [
+    "Leak",
+    "LearnedState",
+    "RecurrentDropout",
+    "Residual",
+    "VariationalDropout",
+    "Wrapper",
+    "Zoneout",
+]

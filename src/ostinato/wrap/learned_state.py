@@ -6,36 +6,50 @@ from torch import Tensor, nn
 
 from ostinato.core.cell import Cell, Native
 from ostinato.core.errors import ArgumentError
-from ostinato.core.state import State, map_state
+from ostinato.core.state import State, describe, map_state
+from ostinato.wrap.rates import is_continuous
 from ostinato.wrap.wrapper import Wrapper
 
 
 class LearnedState(Wrapper):
     """h_0 = θ, learned, and common to all rows; it begins at the cell's own initial state.
 
+    Leaves that are not floating point, e.g. counters, stay as the cell begins them.
+
     Args:
         cell: the cell inside.
 
     Raises:
-        ArgumentError: if the cell's state has leaves that are not floating point.
+        ArgumentError: if no leaf of the cell's state is floating point.
     """
 
     def __init__(self, cell: Cell) -> None:
         super().__init__(cell)
         self.start = nn.ParameterList()
-        self._places = map_state(self._add, cell.initial_state(1))
+        state = cell.initial_state(1)
+        self._places = map_state(self._add, state)
+        if not len(self.start):
+            raise ArgumentError(
+                f"A learned state needs a floating-point leaf; got {describe(state)}."
+            )
 
-    def _add(self, leaf: object) -> int:
-        if not isinstance(leaf, Tensor) or not leaf.is_floating_point():
-            raise ArgumentError(f"A learned state needs floating-point leaves; got {leaf}.")
+    def _add(self, leaf: Tensor) -> int:
+        """The place of the leaf among the parameters; −1: it has none."""
+        if not is_continuous(leaf):
+            return -1
         self.start.append(nn.Parameter(leaf.detach()[0].clone()))
         return len(self.start) - 1
 
     def initial_state(self, batch_size: int) -> State:
         """The parameters, repeated for every row: leaves (batch_size, ...)."""
-        return map_state(
-            lambda i: self.start[i].expand(batch_size, *self.start[i].shape), self._places
-        )
+
+        def begin(place: int, own: Tensor) -> Tensor:
+            if place < 0:
+                return own
+            start: Tensor = self.start[place]
+            return start.expand(batch_size, *start.shape)
+
+        return map_state(begin, self._places, self.cell.initial_state(batch_size))
 
     def native(self) -> Native | str:
         """As the cell inside: only the initial state differs, which every engine is given."""
