@@ -1,4 +1,4 @@
-"""Wrappers that work with any cell."""
+"""Wrappers and parametrisations that work with any cell."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ from ostinato.wrap.dropout import VariationalDropout as VariationalDropout
 from ostinato.wrap.leak import Leak as Leak
 from ostinato.wrap.learned_state import LearnedState as LearnedState
 from ostinato.wrap.normalise import Normalised as Normalised
+from ostinato.wrap.rate_map import RateMap as RateMap
 from ostinato.wrap.residual import Residual as Residual
+from ostinato.wrap.weights import LowRank as LowRank
+from ostinato.wrap.weights import Mask as Mask
+from ostinato.wrap.weights import parametrise as parametrise
 from ostinato.wrap.wrapper import Wrapper as Wrapper
 from ostinato.wrap.zoneout import Zoneout as Zoneout
 
 __all__ = [
     "Leak",
     "LearnedState",
+    "LowRank",
+    "Mask",
     "Normalised",
+    "RateMap",
     "RecurrentDropout",
     "Residual",
     "VariationalDropout",
     "Wrapper",
     "Zoneout",
+    "parametrise",
 ]
