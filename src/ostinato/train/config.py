@@ -41,8 +41,8 @@ class TrainConfig:
     """Units of each layer."""
     layers: int = 1
     """Layers on top of one another."""
-    embedding_size: int | None = None
-    """Size of the vectors that stand for input symbols; none: one-hot vectors."""
+    embedding_size: int | None = 64
+    """Size of the vectors that stand for input symbols; null: one-hot vectors."""
     dropout: float = 0.0
     """Probability of dropping a unit before and after each layer."""
     engine: str = "auto"
@@ -72,8 +72,6 @@ class TrainConfig:
     """Stop after this many evaluations without a better score; none: never."""
     evaluate_every: int | None = None
     """Steps between evaluations; none: eight times per run."""
-    evaluate_batches: int | None = None
-    """Batches per evaluation during training; none: the whole held-out split."""
     checkpoint_every: int | None = None
     """Steps between checkpoints; none: after each evaluation only."""
     seed: int = 0
@@ -100,7 +98,7 @@ class TrainConfig:
             self._at_least(name, 1)
         for name in ("embedding_size", "window", "steps", "patience", "evaluate_every"):
             self._at_least(name, 1)
-        for name in ("evaluate_batches", "checkpoint_every", "threads"):
+        for name in ("checkpoint_every", "threads"):
             self._at_least(name, 1)
         for name in ("warmup", "weight_decay", "noise_eta", "noise_gamma", "seed"):
             self._at_least(name, 0)

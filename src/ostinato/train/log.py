@@ -23,17 +23,18 @@ class Log:
     """Appends events to a file, and to TensorBoard if a folder for it is given.
 
     Args:
-        path: the file of JSON lines.
+        path: the file of JSON lines; None: nothing is kept, as in all processes but the first.
         after: the step of the checkpoint from which the run continues: later lines, and a line
             that was cut off, are removed. 0 begins a new log.
         tensorboard: folder for event files; None: none.
     """
 
-    def __init__(self, path: Path, after: int = 0, tensorboard: Path | None = None):
-        _truncate(path, after)
-        self._file = path.open("a", encoding="utf-8")
+    def __init__(self, path: Path | None, after: int = 0, tensorboard: Path | None = None):
+        if path is not None:
+            _truncate(path, after)
+        self._file = None if path is None else path.open("a", encoding="utf-8")
         self._writer = None
-        if tensorboard is not None:
+        if self._file is not None and tensorboard is not None:
             module = extra(
                 "torch.utils.tensorboard",
                 "tensorboard",
@@ -44,6 +45,8 @@ class Log:
 
     def write(self, step: int, **values: Any) -> None:
         """Append one event of `step`; it is handed to the operating system at once."""
+        if self._file is None:
+            return
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         self._file.flush()
         if self._writer is not None:
@@ -53,14 +56,16 @@ class Log:
 
     def sync(self) -> None:
         """Wait until everything is on disk: before a checkpoint that relies on it."""
-        self._file.flush()
+        if self._file is None:
+            return
         os.fsync(self._file.fileno())
         if self._writer is not None:
             self._writer.flush()
 
     def close(self) -> None:
         """Close the files."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
         if self._writer is not None:
             self._writer.close()
 
