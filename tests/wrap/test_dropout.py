@@ -72,6 +72,16 @@ def test_the_output_mean_over_masks_is_the_output_without() -> None:
     assert abs(y.mean() - 1) < 0.03
 
 
+def test_the_rate_is_the_part_that_is_dropped() -> None:
+    generator = torch.Generator().manual_seed(0)
+    (x_mask, h_mask, y_mask), _ = VariationalDropout(Plain(50, 50), 0.1, 0.2, 0.3).sample_noise(
+        100, 1, generator
+    )
+    fresh, _ = RecurrentDropout(Plain(50, 50), 0.4).sample_noise(100, 1, generator)
+    for mask, rate in ((x_mask, 0.1), (h_mask, 0.2), (y_mask, 0.3), (fresh, 0.4)):
+        assert abs((~mask).double().mean() - rate) < 0.03
+
+
 def test_masks_are_constant_or_fresh_over_time() -> None:
     generator = torch.Generator().manual_seed(0)
     (x_mask, h_mask, y_mask), _ = VariationalDropout(Plain(9, 8), 0.5, 0.5, 0.5).sample_noise(
