@@ -214,7 +214,7 @@ class Stack(SequenceLayer):
         dropout: probability of dropping a unit between layers, in training.
 
     Raises:
-        ArgumentError: if there is no layer, or `dropout` is not in [0, 1).
+        ArgumentError: if there is no layer, or `dropout` is not in [0, 1].
     """
 
     def __init__(self, layers: Iterable[SequenceLayer], dropout: float = 0.0) -> None:
