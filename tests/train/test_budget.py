@@ -72,6 +72,15 @@ def test_the_time_of_evaluations_is_set_aside(clock: Clock, every: int | None) -
     assert 55 < budget.elapsed < 60
 
 
+def test_evaluations_take_a_tenth_of_the_time_at_most(clock: Clock) -> None:
+    budget = Budget(None, minutes=10.0)
+    step = run_until_due(budget, clock, 0.1)
+    clock.now += 20
+    budget.make_plan(step, evaluation=20.0)
+    assert sum(budget.evaluates_after(s) for s in range(1, budget.plan + 1)) == 2
+    assert budget.plan == pytest.approx((582 - 20 - 2 * 20) / 0.1, rel=0.01)
+
+
 def test_both_budgets_the_smaller_one_counts(clock: Clock) -> None:
     budget = Budget(steps=100, minutes=1.0)
     assert budget.plan is None

@@ -1,4 +1,4 @@
-"""The first Ctrl-C is a request, the second one an interrupt."""
+"""The first Ctrl-C or polite kill is a request, the second one an interrupt."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ import pytest
 from ostinato.train.interrupt import Interrupt
 
 
-def test_the_first_asks_and_the_second_interrupts() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_asks_and_the_second_interrupts(number: signal.Signals) -> None:
     with Interrupt() as interrupt:
         assert not interrupt.requested
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(number)
         assert interrupt.requested
         with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
 
 
 def test_afterwards_all_is_as_before() -> None:
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with Interrupt():
-        assert signal.getsignal(signal.SIGINT) is not before
-    assert signal.getsignal(signal.SIGINT) is before
+        assert signal.getsignal(signal.SIGINT) is not before[0]
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
 def test_another_thread_may_train_too() -> None:

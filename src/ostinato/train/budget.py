@@ -16,6 +16,7 @@ EVALUATIONS = 8
 _SETTLING = 5  # first steps are slower: buffers, caches and kernels are set up
 _MEASURED = 20  # at least so many steps are timed
 _RESERVE = 0.03  # of the time, for checkpoints and for a machine that becomes busier
+_EVALUATING = 0.1  # at most this part of the time goes into evaluations
 
 
 class Budget:
@@ -25,7 +26,8 @@ class Budget:
         steps: given number of steps.
         minutes: given time, which begins now.
         warmup: steps of the learning rate's warm-up; the plan is made behind them.
-        evaluate_every: steps between evaluations; None: `EVALUATIONS` in the whole run.
+        evaluate_every: steps between evaluations; None: `EVALUATIONS` in the whole run, or
+            fewer if they would take more than a tenth of the minutes.
 
     Attributes:
         plan: number of steps of the run; None until it is measured.
@@ -43,7 +45,7 @@ class Budget:
         self._decides_at = max(warmup, _SETTLING + _MEASURED)
         self._began = time.monotonic()
         self._settled: tuple[int, float] | None = None
-        self._evaluation = 0.0
+        self._evaluation, self._evaluations = 0.0, EVALUATIONS
         self._first_step: int | None = None
 
     @property
@@ -73,7 +75,9 @@ class Budget:
         each = (self.elapsed - evaluation - since) / (step - done)
         left = 60 * self.minutes * (1 - _RESERVE) - self.elapsed
         if self.evaluate_every is None:
-            left -= EVALUATIONS * evaluation
+            affordable = int(_EVALUATING * left / max(evaluation, 1e-9))
+            self._evaluations = max(1, min(EVALUATIONS, affordable))
+            left -= self._evaluations * evaluation
         else:
             left, each = left - evaluation, each + evaluation / self.evaluate_every
         plan = step + max(1, math.floor(left / each))
@@ -84,7 +88,7 @@ class Budget:
         """Whether the model is to be evaluated after `step` steps."""
         if self.plan is None:
             return self.evaluate_every is not None and step % self.evaluate_every == 0
-        every = self.evaluate_every or math.ceil(self.plan / EVALUATIONS)
+        every = self.evaluate_every or math.ceil(self.plan / self._evaluations)
         return step == self.plan or step % every == 0
 
     def is_over(self) -> bool:
@@ -93,9 +97,15 @@ class Budget:
 
     def state_dict(self) -> dict[str, Any]:
         """The plan and the time that is used up."""
-        return {"plan": self.plan, "elapsed": self.elapsed, "evaluation": self._evaluation}
+        return {
+            "plan": self.plan,
+            "elapsed": self.elapsed,
+            "evaluation": self._evaluation,
+            "evaluations": self._evaluations,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue with the same plan and the time that is left."""
-        self.plan, self._evaluation = state["plan"], state["evaluation"]
+        self.plan = state["plan"]
+        self._evaluation, self._evaluations = state["evaluation"], state["evaluations"]
         self._began -= state["elapsed"]

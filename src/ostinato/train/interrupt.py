@@ -1,4 +1,4 @@
-"""Ctrl-C as a request: the step in progress is finished and saved before the run ends."""
+"""Ctrl-C, or a polite kill, as a request: the step in progress is finished and saved."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Interrupt:
-    """While active, the first SIGINT sets `requested`; the second one interrupts at once.
+    """While active, the first SIGINT or SIGTERM sets `requested`; the second interrupts at once.
 
     Attributes:
         requested: whether someone asked to stop.
@@ -21,7 +23,7 @@ class Interrupt:
         # Python lets the main thread alone handle signals; elsewhere nothing changes.
         self._active = threading.current_thread() is threading.main_thread()
         if self._active:
-            self._previous = signal.signal(signal.SIGINT, self._request)
+            self._previous = {s: signal.signal(s, self._request) for s in _SIGNALS}
         return self
 
     def __exit__(
@@ -31,7 +33,8 @@ class Interrupt:
         trace: TracebackType | None,
     ) -> None:
         if self._active:
-            signal.signal(signal.SIGINT, self._previous)
+            for number, handler in self._previous.items():
+                signal.signal(number, handler)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         if self.requested:

@@ -19,6 +19,7 @@ from typing import TextIO
 
 import torch
 
+from ostinato.core.extras import extra
 from ostinato.train import checkpoint
 from ostinato.train.config import TrainConfig
 from ostinato.train.early_stopping import StopReason
@@ -45,7 +46,7 @@ def train(config: TrainConfig, stream: TextIO | None = None) -> TrainResult:
         TrainingError: if loss or gradient is not finite.
     """
     check_folder(config)
-    with threads(config.threads), torch.random.fork_rng(), Interrupt() as interrupt:
+    with threads(config.threads), torch.random.fork_rng(devices=[]), Interrupt() as interrupt:
         run = Run(config)
         if run.is_main:
             make_folder(config)
@@ -111,8 +112,9 @@ def _evaluate(run: Run, log: Log, shown: Progress) -> None:
         process=process.process_index,
         processes=process.num_processes,
     )
-    total, count = process.reduce(mine.to(process.device), "sum").tolist()
-    score = total / count
+    # as numbers: not every device has float64
+    parts = extra("accelerate.utils", "train", "Training").gather_object([mine.tolist()])
+    score = sum(total for total, _ in parts) / sum(count for _, count in parts)
     best = "  (best)" if run.stopping.update(score, run.step) else ""
     log.write(run.step, split=split, score=score)
     shown.note(f"step {run.step}  {split}: {score:.4f} {run.task.metric}{best}")

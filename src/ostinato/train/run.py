@@ -45,6 +45,7 @@ class Run:
         transforms: what happens to gradients before the optimizer's step.
         stopping: the best score so far.
         budget: steps and time.
+        identity: what a continuation of the run must share.
         step: optimizer steps done.
         state: carried from batch to batch if the task continues.
         finished: why the run ended for good, if it did.
@@ -62,6 +63,7 @@ class Run:
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.transforms = build_transforms(config)
         self.stopping = EarlyStopping(self.task.higher_is_better, config.patience)
+        self.identity = _identity(config, self.task, self.accelerator.num_processes)
         self.step = 0
         self.state: State = None
         self.finished: StopReason | None = None
@@ -99,9 +101,10 @@ class Run:
             evaluation: seconds that an evaluation takes.
         """
         self.budget.make_plan(self.step, evaluation)
-        told = [self.budget.plan]
+        # every process has counted its own time already
+        told = [self.budget.state_dict() | {"elapsed": 0.0}]
         extra("accelerate.utils", "train", "Training").broadcast_object_list(told)
-        self.budget.plan = told[0]
+        self.budget.load_state_dict(told[0])
 
     def save(self) -> None:
         """Write a checkpoint; all processes take part, the first one writes."""
@@ -123,7 +126,7 @@ class Run:
             "early_stopping": self.stopping.state_dict(),
             "budget": self.budget.state_dict(),
             "config": self.config.to_json(),
-            "identity": self._identity(),
+            "identity": self.identity,
             "ports": self.ports.to_json(),
             "vocabulary": vocabulary and vocabulary.as_dict(),
         }
@@ -161,16 +164,8 @@ class Run:
         rows = index(tree, slice(process * size, (process + 1) * size))
         return pytree.tree_map(lambda leaf, old: leaf.to(old.device), rows, like)
 
-    def _identity(self) -> dict[str, Any]:
-        """What a continuation must share: configuration, data, number of processes."""
-        values = {f"--{name}": value for name, value in self.config.identity().items()}
-        values |= {f"data: {name}": value for name, value in self.task.describe().items()}
-        values["number of processes"] = self.accelerator.num_processes
-        same: dict[str, Any] = json.loads(json.dumps(values, default=str))
-        return same
-
     def _check_identity(self, path: Path, saved: dict[str, Any]) -> None:
-        now = self._identity()
+        now = self.identity
         names = [n for n in (*saved, *(set(now) - set(saved))) if saved.get(n) != now.get(n)]
         if names:
             listed = "; ".join(f"{n} was {saved.get(n)!r}, is {now.get(n)!r}" for n in names)
@@ -189,6 +184,15 @@ def threads(count: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _identity(config: TrainConfig, task: Task, processes: int) -> dict[str, Any]:
+    """Configuration, data and number of processes, as JSON gives them back."""
+    values = {f"--{name}": value for name, value in config.identity().items()}
+    values |= {f"data: {name}": value for name, value in task.describe().items()}
+    values["number of processes"] = processes
+    same: dict[str, Any] = json.loads(json.dumps(values, default=str))
+    return same
 
 
 def _accelerator(config: TrainConfig) -> Any:
