@@ -183,13 +183,14 @@ def test_two_processes_train_as_one_with_the_doubled_batch(
         assert a[name] == pytest.approx(b[name], abs=1e-6)
 
 
+@pytest.mark.parametrize("steps", [10, 14])
 def test_ctrl_c_saves_and_the_continued_run_is_the_same(
-    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
     quietly(config)
 
     def interrupting(task: TextTask, step: int, batch_size: int) -> Batch:
-        if step == 13:
+        if step == steps - 1:
             signal.raise_signal(signal.SIGINT)
         return PLAIN(task, step, batch_size)
 
@@ -198,7 +199,7 @@ def test_ctrl_c_saves_and_the_continued_run_is_the_same(
         patch.setattr(TextTask, "batch", interrupting)
         result = quietly(stopped)
     assert result.reason is StopReason.INTERRUPTED
-    assert result.checkpoint.name == "step-00000014"
+    assert result.checkpoint.name == f"step-{steps:08d}"
     quietly(replace(stopped, resume=True))
     assert_same(config.out, stopped.out)
 

@@ -48,13 +48,13 @@ class TrainConfig:
     engine: str = "auto"
     """Engine that runs the recurrence."""
 
-    batch_size: int = 32
+    batch_size: int = 16
     """Rows per step and per process."""
     steps: int | None = None
     """Budget: optimizer steps."""
     minutes: float | None = None
     """Budget: minutes of wall time, evaluations included."""
-    learning_rate: float = 4e-3
+    learning_rate: float = 6e-3
     """Peak learning rate of AdamW."""
     schedule: str = "cosine"
     """Learning rate after the warm-up: constant, cosine or linear decay to zero."""

@@ -74,36 +74,36 @@ def _train(run: Run, interrupt: Interrupt, shown: Progress) -> StopReason:
                 gradient_norm=step.gradient_norm,
             )
             shown.update(run.step, step.loss, step.learning_rate, step.items)
-            if step.stop is StopReason.INTERRUPTED:
-                # no evaluation: the continued run must have the log of one that never stopped
-                _save(run, log)
-                return step.stop
             evaluated = _evaluate_if_due(run, step.stop, log, shown)
-            if evaluated or _falls_on(run.config.checkpoint_every, run.step):
-                _save(run, log)
-            if run.finished is not None:
-                return run.finished
+            if run.budget.is_due(run.step) and run.finished is None:
+                run.make_plan()
+                shown.total = run.budget.plan
+            reason = run.finished or step.stop
+            if evaluated or reason or _falls_on(run.config.checkpoint_every, run.step):
+                log.sync()
+                run.save()
+            if reason:
+                return reason
 
 
 def _evaluate_if_due(run: Run, stop: StopReason | None, log: Log, shown: Progress) -> bool:
-    """Score the model where the budget says so, and at the end; decide whether it is the end."""
-    ends = stop or (StopReason.STEPS if run.step == run.budget.plan else None)
-    planning = run.budget.is_due(run.step)
-    if not (ends or planning or run.budget.evaluates_after(run.step)):
+    """Score the model where the budget says so, and at the end; decide whether it is the end.
+
+    An interruption is no end: the continued run must have the log of one that never stopped.
+    """
+    ends = StopReason.STEPS if run.step == run.budget.plan else None
+    if stop is StopReason.MINUTES:
+        ends = stop
+    if not (ends or run.budget.evaluates_after(run.step)):
         return False
-    began = time.monotonic()
     _evaluate(run, log, shown)
-    if planning:
-        run.make_plan(time.monotonic() - began)
-        shown.total = run.budget.plan
-        shown.note(f"step {run.step}  planned: {run.budget.plan} steps")
     run.finished = ends or run.stopping.reason
     return True
 
 
 def _evaluate(run: Run, log: Log, shown: Progress) -> None:
     """Score the model on the first held-out split; every process takes its rows."""
-    split, process = run.task.splits[0], run.accelerator
+    began, split, process = time.monotonic(), run.task.splits[0], run.accelerator
     mine = score_totals(
         run.plain_model,
         run.task,
@@ -112,17 +112,16 @@ def _evaluate(run: Run, log: Log, shown: Progress) -> None:
         process=process.process_index,
         processes=process.num_processes,
     )
-    # as numbers: not every device has float64
-    parts = extra("accelerate.utils", "train", "Training").gather_object([mine.tolist()])
-    score = sum(total for total, _ in parts) / sum(count for _, count in parts)
+    # as numbers: not every device has float64, and all must go by the first process's clock
+    told = [(*mine.tolist(), time.monotonic() - began)]
+    totals, counts, seconds = zip(
+        *extra("accelerate.utils", "train", "Training").gather_object(told), strict=True
+    )
+    score = sum(totals) / sum(counts)
     best = "  (best)" if run.stopping.update(score, run.step) else ""
     log.write(run.step, split=split, score=score)
+    run.budget.evaluated(run.step, seconds[0])
     shown.note(f"step {run.step}  {split}: {score:.4f} {run.task.metric}{best}")
-
-
-def _save(run: Run, log: Log) -> None:
-    log.sync()
-    run.save()
 
 
 def _falls_on(interval: int | None, step: int) -> bool:

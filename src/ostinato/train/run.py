@@ -94,13 +94,9 @@ class Run:
         """The rows of a batch over all processes."""
         return int(self.config.batch_size * self.accelerator.num_processes)
 
-    def make_plan(self, evaluation: float) -> None:
-        """Fix the number of steps by the first process's clock, for all.
-
-        Args:
-            evaluation: seconds that an evaluation takes.
-        """
-        self.budget.make_plan(self.step, evaluation)
+    def make_plan(self) -> None:
+        """Plan the number of steps by the first process's clock, for all."""
+        self.budget.make_plan(self.step)
         # every process has counted its own time already
         told = [self.budget.state_dict() | {"elapsed": 0.0}]
         extra("accelerate.utils", "train", "Training").broadcast_object_list(told)

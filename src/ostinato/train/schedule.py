@@ -1,8 +1,7 @@
 """The learning rate as a pure function of progress: nothing to save, nothing to resume.
 
-Warm-up: steps of linear increase. After it, with p the share of the remaining steps that are
-done: constant 1; cosine (1 + cos πp) / 2 (Loshchilov & Hutter 2016, arXiv 1608.03983); linear
-1 − p.
+Steps of linear increase first. After them, with progress p from 0 to 1: constant 1; cosine
+(1 + cos πp) / 2 (Loshchilov & Hutter 2016, arXiv 1608.03983); linear 1 − p.
 """
 
 from __future__ import annotations
@@ -19,13 +18,14 @@ _DECAYS: dict[str, Callable[[float], float]] = {
 }
 
 
-def learning_rate_factor(schedule: str, step: int, steps: int, warmup: int) -> float:
+def learning_rate_factor(schedule: str, progress: float, step: int, warmup: int) -> float:
     """By which factor the peak learning rate is multiplied in optimizer step `step`.
 
     Args:
         schedule: "constant", "cosine" or "linear".
+        progress: how far the run is when the step begins: 0 at the end of the warm-up, 1 after
+            the last step, so that no step has factor 0.
         step: from 0.
-        steps: how many steps the run has. The factor is above 0 in each of them.
         warmup: steps of linear increase.
 
     Raises:
@@ -33,7 +33,4 @@ def learning_rate_factor(schedule: str, step: int, steps: int, warmup: int) -> f
     """
     if schedule not in _DECAYS:
         raise ArgumentError(f"There is no schedule {schedule!r}. {nearest(schedule, _DECAYS)}")
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    progress = (step - warmup) / max(1, steps - warmup)
-    return _DECAYS[schedule](min(1.0, progress))
+    return (step + 1) / (warmup + 1) if step < warmup else _DECAYS[schedule](progress)

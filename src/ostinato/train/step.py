@@ -88,10 +88,8 @@ def _agree(run: Run, loss: Tensor, interrupt: Interrupt) -> tuple[float, StopRea
 
 
 def _set_learning_rate(run: Run) -> float:
-    config = run.config
-    # Without a plan the run is still warming up, where the end does not matter.
-    steps = run.budget.plan or 10**9
-    factor = learning_rate_factor(config.schedule, run.step, steps, config.warmup)
+    config, progress = run.config, run.budget.progress(run.step)
+    factor = learning_rate_factor(config.schedule, progress, run.step, config.warmup)
     for group in run.optimizer.param_groups:
         group["lr"] = config.learning_rate * factor
     return config.learning_rate * factor
