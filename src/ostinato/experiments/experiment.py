@@ -1,0 +1,192 @@
+"""What an experiment is: claims with their bounds, and a measurement that can refute them.
+
+The bounds stand beside the claims, before anything is measured. A claim holds if the value of
+every seed lies within them; an experiment reproduces its paper if every claim holds.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from ostinato.core.errors import ArgumentError, nearest
+
+Item = TypeVar("Item")
+
+
+class Track(Protocol):
+    """Shows the progress of a loop: yields the items of `items` while it tells how far it is."""
+
+    def __call__(self, items: Iterable[Item], text: str) -> Iterable[Item]:
+        """Loop over `items`, described by `text`."""
+
+
+def silent(items: Iterable[Item], text: str) -> Iterable[Item]:
+    """A `Track` that shows nothing."""
+    return items
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One number that the paper's claim predicts.
+
+    Attributes:
+        text: what is measured, with its unit.
+        paper: what the paper reports, as short text.
+        at_least: the smallest value with which the claim holds.
+        at_most: the largest one.
+        every_seed: whether every seed's value has to lie within the bounds, or their mean: for
+            differences that are claimed to be small, where one seed says more about chance.
+    """
+
+    text: str
+    paper: str
+    at_least: float = -math.inf
+    at_most: float = math.inf
+    every_seed: bool = True
+
+    @property
+    def bounds(self) -> str:
+        """The bounds in words."""
+        who = "every seed" if self.every_seed else "the mean"
+        sides = []
+        if self.at_least > -math.inf:
+            sides.append(f"≥ {self.at_least:g}")
+        if self.at_most < math.inf:
+            sides.append(f"≤ {self.at_most:g}")
+        return f"{who} {' and '.join(sides)}"
+
+    def row(self, values: Sequence[float]) -> Row:
+        """Compare the claim with one measured value per seed."""
+        mean = statistics.fmean(values)
+        judged = values if self.every_seed else [mean]
+        return Row(
+            claim=self.text,
+            paper=self.paper,
+            measured=mean,
+            spread=_spread(values),
+            holds=all(self.at_least <= value <= self.at_most for value in judged),
+        )
+
+
+@dataclass(frozen=True)
+class Row:
+    """A claim beside its measurement.
+
+    Attributes:
+        claim: what is measured.
+        paper: what the paper reports.
+        measured: mean over the seeds.
+        spread: standard deviation over the seeds.
+        holds: whether it lies within the claim's bounds; what is not a number lies within none.
+    """
+
+    claim: str
+    paper: str
+    measured: float
+    spread: float
+    holds: bool
+
+
+def _spread(values: Sequence[float]) -> float:
+    if not all(map(math.isfinite, values)):
+        return math.nan
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A quantity followed through training: `x`, and for each seed one list of y."""
+
+    label: str
+    x: Sequence[float]
+    runs: Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves that share their axes."""
+
+    x_label: str
+    y_label: str
+    curves: Sequence[Curve]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What an experiment measured: one value per seed for every claim, and curves to look at."""
+
+    values: Mapping[Claim, Sequence[float]]
+    panels: Sequence[Panel]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcome of an experiment.
+
+    Attributes:
+        slug: whose paper it is.
+        scale: at which scale it ran.
+        seeds: how many seeds each number was measured with.
+        rows: the claims beside their measurements.
+        seconds: wall time.
+        panels: curves of the training runs.
+    """
+
+    slug: str
+    scale: str
+    seeds: int
+    rows: Sequence[Row]
+    seconds: float
+    panels: Sequence[Panel]
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether every claim holds."""
+        return all(row.holds for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """How a paper's effect is reproduced.
+
+    Attributes:
+        slug: whose paper it is.
+        title: the effect in one line.
+        claims: what has to hold.
+        scales: sizes by name; what a size consists of is known to `measure` only.
+        measure: (size, seeds, track) -> Measurement, for the seeds 0 … seeds−1.
+    """
+
+    slug: str
+    title: str
+    claims: Sequence[Claim]
+    scales: Mapping[str, Any]
+    measure: Callable[[Any, int, Track], Measurement]
+
+    def run(self, scale: str = "small", seeds: int = 3, track: Track = silent) -> Result:
+        """Measure and compare.
+
+        Args:
+            scale: a name in `scales`.
+            seeds: how many seeds, from 0.
+            track: shows the progress.
+
+        Raises:
+            ArgumentError: if the scale is unknown, or there is no seed.
+        """
+        if scale not in self.scales:
+            raise ArgumentError(
+                f"{self.slug} has no scale {scale!r}. {nearest(scale, self.scales)}"
+            )
+        if seeds < 1:
+            raise ArgumentError(f"An experiment needs 1 seed or more; got {seeds}.")
+        begin = time.perf_counter()
+        measured = self.measure(self.scales[scale], seeds, track)
+        rows = [claim.row(measured.values[claim]) for claim in self.claims]
+        seconds = time.perf_counter() - begin
+        return Result(self.slug, scale, seeds, rows, seconds, measured.panels)
