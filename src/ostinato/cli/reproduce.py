@@ -1,0 +1,36 @@
+"""`ostinato reproduce`: a paper's experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from ostinato.experiments import find_experiment
+
+
+def reproduce(
+    slug: str,
+    *,
+    scale: Literal["small", "paper"] = "small",
+    seeds: int = 3,
+    out: Path | None = None,
+) -> None:
+    """Repeat a paper's experiment and compare with its numbers.
+
+    The last line says whether every claim held. Both outcomes are results: the exit status is 0.
+
+    Args:
+        slug: which paper; `ostinato papers` lists them.
+        scale: "small" takes minutes on two CPU cores, "paper" as much of the paper's as the data
+            allow.
+        seeds: how many seeds each number is measured with.
+        out: the folder for JSON, CSV and picture; none: runs/reproduce/SLUG-SCALE.
+    """
+    experiment = find_experiment(slug)
+    from ostinato.experiments.report import progress, save, show
+
+    with progress() as track:
+        result = experiment.run(scale, seeds, track)
+    for path in save(result, out or Path("runs/reproduce", f"{slug}-{scale}")):
+        print(path)
+    show(experiment, result)

@@ -1,0 +1,78 @@
+"""`ostinato train`: a cell on a task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from ostinato.train.config import TrainConfig
+
+if TYPE_CHECKING:
+    from ostinato.tasks.text import TextTask
+    from ostinato.train.result import TrainResult
+
+MINUTES = 4.0
+"""The budget of a run that is given none."""
+
+
+def train(*, sample: int = 400, **options: Annotated[Any, TrainConfig]) -> None:
+    """Train a cell on a task, or on your own text.
+
+    Without options: an LSTM learns to write Python from the source of the standard library,
+    in four minutes. With --text FILE it learns your text.
+
+    Args:
+        sample: how many characters a model of text writes at the end.
+        options: the fields of TrainConfig.
+    """
+    if options["steps"] is None and options["minutes"] is None:
+        options["minutes"] = MINUTES
+    config = TrainConfig(**options)
+    from ostinato.tasks.text import TextTask
+    from ostinato.train import loop
+    from ostinato.train.build import build_task
+    from ostinato.train.early_stopping import StopReason
+
+    result = loop.train(config)
+    if result.reason is StopReason.INTERRUPTED:
+        print(f"Continue with the same options and --resume; everything is in {result.folder}.")
+        raise KeyboardInterrupt
+    task = build_task(config)
+    if isinstance(task, TextTask):
+        _report_text(result, task, sample)
+    elif result.score is not None:
+        print(f"held-out score: {result.score:.4f} {result.metric}")
+    _tell_files(result)
+
+
+def _report_text(result: TrainResult, task: TextTask, sample: int) -> None:
+    from ostinato.tasks.ngram import ngram_bits
+
+    print("Counting 5-grams of the same text for comparison …", flush=True)
+    held_out = task.texts["valid"][: task.held_out_characters]
+    floor = ngram_bits(task.texts["train"], held_out, order=5)[-1]
+    if result.score is not None:
+        verdict = "better than" if result.score < floor else "not better than"
+        print(f"held-out text: {result.score:.3f} {result.metric}, {verdict} 5-grams, {floor:.3f}")
+    if result.checkpoint is None or not sample:
+        return
+    from ostinato.cli.continuation import continue_text
+    from ostinato.train.build import load_trained
+
+    trained = load_trained(result.folder)
+    print(f"{sample} characters that it writes:\n")
+    for piece in continue_text(trained, "\n", sample, seed=0, temperature=0.8):
+        print(piece, end="", flush=True)
+    print(f"\n\nmore of it: ostinato generate {result.folder}")
+
+
+def _tell_files(result: TrainResult) -> None:
+    files = {
+        "checkpoint": result.best_checkpoint or result.checkpoint,
+        "curve": result.curve,
+        "table": result.folder / "curve.csv",
+        "log": result.log,
+        "summary": result.folder / "result.json",
+    }
+    for name, path in files.items():
+        if path is not None:
+            print(f"{name:11}{path}")

@@ -1,0 +1,97 @@
+"""`ostinato train`."""
+
+from __future__ import annotations
+
+import pytest
+
+from ostinato.cli import train as module
+from ostinato.cli.__main__ import main
+from ostinato.tasks.ngram import ngram_bits
+from ostinato.tasks.text import TextTask
+from ostinato.train import loop
+from ostinato.train.config import TrainConfig
+from ostinato.train.early_stopping import StopReason
+from ostinato.train.result import TrainResult
+
+SMALL = ["--steps=12", "--hidden-size=16", "--batch-size=8", "--window=16", "--threads=1"]
+
+
+@pytest.fixture
+def configured(monkeypatch):
+    """The configuration with which training would have begun."""
+    seen = []
+
+    def begin(config):
+        seen.append(config)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "train", begin)
+    return seen
+
+
+def test_text_is_trained_compared_and_continued(text_file, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(["train", "--text", str(text_file), "--out", str(out), *SMALL, "--sample=50"]) == 0
+    shown = capsys.readouterr().out
+    task = TextTask(str(text_file))
+    floor = ngram_bits(task.texts["train"], task.texts["valid"], 5)[-1]
+    assert f"not better than 5-grams, {floor:.3f}" in shown
+    sample = shown.split("50 characters that it writes:\n\n")[1].split("\n\nmore of it:")[0]
+    assert len(sample) == 50
+    for name in ("curve.png", "curve.csv", "log.jsonl", "checkpoints"):
+        assert f"{out}/{name}" in shown
+        assert (out / name).exists()
+
+
+def test_a_better_model_is_said_to_be_better(tmp_path, capsys):
+    task = TextTask(__file__)
+    score = ngram_bits(task.texts["train"], task.texts["valid"], 5)[-1] - 0.1
+    result = TrainResult(
+        tmp_path, StopReason.STEPS, 1, "bits per character", score, None, None, tmp_path, None, 1.0
+    )
+    module._report_text(result, task, 10)
+    assert f"{score:.3f} bits per character, better than" in capsys.readouterr().out
+
+
+def test_other_tasks_report_their_metric(tmp_path, capsys):
+    out = str(tmp_path / "run")
+    words = ["--task=delay_copy", "--steps=5", "--hidden-size=8", "--cell=GRU"]
+    assert main(["train", "--out", out, *words]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("held-out score: ")
+    assert "accuracy" in shown
+    assert "5-grams" not in shown
+
+
+def test_nothing_at_all_is_the_main_job(configured):
+    assert main(["train"]) == 130
+    assert configured == [TrainConfig(minutes=module.MINUTES)]
+    assert configured[0].task == "text"
+
+
+def test_a_budget_of_steps_has_no_limit_of_time(configured):
+    main(["train", "--steps", "7"])
+    assert configured == [TrainConfig(steps=7)]
+
+
+def test_a_file_configures_a_run(configured, tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("cell: GRU\nhidden_size: 8\nsteps: 3\ntask_options: {unit: bytes}\n")
+    main(["train", "--config", str(file), "--hidden_size", "9"])
+    assert configured == [
+        TrainConfig(cell="GRU", hidden_size=9, steps=3, task_options={"unit": "bytes"})
+    ]
+
+
+def test_an_interrupted_run_says_how_to_go_on(monkeypatch, tmp_path, capsys):
+    result = TrainResult(
+        tmp_path, StopReason.INTERRUPTED, 1, "accuracy", None, None, None, tmp_path, None, 1.0
+    )
+    monkeypatch.setattr(loop, "train", lambda config: result)
+    assert main(["train", "--out", str(tmp_path)]) == 130
+    assert "--resume" in capsys.readouterr().out
+
+
+def test_the_folder_of_a_run_is_not_overwritten(text_run, capsys):
+    assert main(["train", "--out", str(text_run), "--steps", "1"]) == 2
+    assert "already holds a run" in capsys.readouterr().err
