@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from ostinato.cli import train as module
@@ -90,6 +94,33 @@ def test_an_interrupted_run_says_how_to_go_on(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(loop, "train", lambda config: result)
     assert main(["train", "--out", str(tmp_path)]) == 130
     assert "--resume" in capsys.readouterr().out
+
+
+def test_of_several_processes_one_tells(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("RANK", "1")
+    result = TrainResult(
+        tmp_path, StopReason.STEPS, 1, "accuracy", 0.5, None, None, tmp_path, None, 1.0
+    )
+    monkeypatch.setattr(loop, "train", lambda config: result)
+    assert main(["train", "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_ctrl_c_ends_a_run_with_130_and_a_checkpoint(text_file, tmp_path):
+    out = tmp_path / "run"
+    words = ["train", "--text", str(text_file), "--out", str(out), "--minutes=5", *SMALL[1:]]
+    command = [sys.executable, "-m", "ostinato", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        for line in process.stderr:
+            if b"step" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"--resume" in said
+    assert b"Traceback" not in errors
+    assert list((out / "checkpoints").glob("step-*"))
 
 
 def test_the_folder_of_a_run_is_not_overwritten(text_run, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
 
 from ostinato.core.errors import ArgumentError
 from ostinato.experiments.experiment import (
@@ -75,6 +76,21 @@ def test_progress_is_told():
     values = lambda seeds: {ABOVE: [2.0], BELOW: [0.0]}  # noqa: E731
     experiment(values).run("paper", 1, track)
     assert told == [(20, "steps")]
+
+
+def test_the_random_state_and_the_threads_are_left_alone():
+    def measure(scale, seeds, track):
+        assert torch.get_num_threads() == 1
+        torch.manual_seed(123)
+        return Measurement({ABOVE: [2.0]}, [])
+
+    torch.set_num_threads(2)
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    Experiment("deer", "title", (ABOVE,), {"small": None}, measure).run(seeds=1)
+    assert torch.get_num_threads() == 2
+    assert torch.equal(torch.rand(1), expected)
 
 
 def test_unknown_scales_and_no_seeds_are_refused():

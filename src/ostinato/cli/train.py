@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 from ostinato.train.config import TrainConfig
@@ -36,6 +37,8 @@ def train(*, sample: int = 400, **options: Annotated[Any, TrainConfig]) -> None:
     if result.reason is StopReason.INTERRUPTED:
         print(f"Continue with the same options and --resume; everything is in {result.folder}.")
         raise KeyboardInterrupt
+    if os.environ.get("RANK", "0") != "0":
+        return  # of several processes one tells
     task = build_task(config)
     if isinstance(task, TextTask):
         _report_text(result, task, sample)

@@ -13,7 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import torch
+
 from ostinato.core.errors import ArgumentError, nearest
+from ostinato.train.run import threads
 
 Item = TypeVar("Item")
 
@@ -169,7 +172,7 @@ class Experiment:
     measure: Callable[[Any, int, Track], Measurement]
 
     def run(self, scale: str = "small", seeds: int = 3, track: Track = silent) -> Result:
-        """Measure and compare.
+        """Measure and compare, on one thread; torch's random state is as before afterwards.
 
         Args:
             scale: a name in `scales`.
@@ -186,7 +189,9 @@ class Experiment:
         if seeds < 1:
             raise ArgumentError(f"An experiment needs 1 seed or more; got {seeds}.")
         begin = time.perf_counter()
-        measured = self.measure(self.scales[scale], seeds, track)
+        # The nets are small: a second thread costs more than it gives, on a busy machine far more.
+        with threads(1), torch.random.fork_rng(devices=[]):
+            measured = self.measure(self.scales[scale], seeds, track)
         rows = [claim.row(measured.values[claim]) for claim in self.claims]
         seconds = time.perf_counter() - begin
         return Result(self.slug, scale, seeds, rows, seconds, measured.panels)
