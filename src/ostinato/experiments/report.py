@@ -78,11 +78,16 @@ def to_json(result: Result) -> dict[str, Any]:
 
 @contextmanager
 def progress() -> Iterator[Track]:
-    """Progress bars on stderr, so that stdout holds the report only."""
+    """Progress on stderr, so that stdout holds the report only: bars, or in a log one line each."""
     console = extra("rich.console", "cli", "The progress bar").Console(stderr=True)
-    bars = extra("rich.progress", "cli", "The progress bar").Progress(console=console)
+    bars = extra("rich.progress", "cli", "The progress bar").Progress(
+        console=console, disable=not console.is_terminal
+    )
 
     def track(items: Iterable[Any], text: str) -> Iterable[Any]:
+        if not console.is_terminal:
+            # In a log a bar would appear at its end only.
+            console.print(text, highlight=False)
         shown: Iterable[Any] = bars.track(items, description=text)
         return shown
 
