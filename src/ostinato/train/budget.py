@@ -71,7 +71,8 @@ class Budget:
             return True
         if self.evaluate_every is not None:
             return step % self.evaluate_every == 0
-        return self.progress(step) >= self._next_evaluation
+        near_the_end = self._next_evaluation > 1 - INTERVAL / 2
+        return self.progress(step) >= self._next_evaluation and not near_the_end
 
     def evaluated(self, step: int, seconds: float) -> None:
         """Note that the evaluation after `step` steps took `seconds`."""
