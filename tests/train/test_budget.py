@@ -89,7 +89,9 @@ def test_the_time_of_evaluations_is_set_aside(clock: Clock, every: int | None) -
     progress, evaluations = run(budget, clock, lambda step: 0.05, evaluation=0.7)
     assert progress[-1] == 1
     assert evaluations[-1] == budget.plan
-    assert min(b - a for a, b in pairwise(evaluations)) >= 40
+    gaps = [b - a for a, b in pairwise(evaluations)]
+    assert min(gaps[:-1]) >= 50
+    assert gaps[-1] >= 50 or every is not None
     assert 56 < budget.elapsed < 60
 
 
