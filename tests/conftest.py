@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
+
+# Compiled kernels of tests lie apart from those of the user.
+os.environ.setdefault("OSTINATO_CACHE", str(Path(__file__).parent.parent / ".kernels"))
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ def test_examples_run(page, capsys):
     for block in blocks:
         exec(compile(block, page, "exec"), namespace)
     if page == "README.md":
-        assert "chosen → reference" in capsys.readouterr().out
+        assert "chosen → fused" in capsys.readouterr().out
 
 
 def test_contributing_is_short():

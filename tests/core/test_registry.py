@@ -16,6 +16,9 @@ class Failing:
     def decline(self, recurrence):
         return None
 
+    def hesitate(self, recurrence):
+        return None
+
     def run(self, recurrence):
         raise EngineError("it broke")
 
@@ -27,7 +30,7 @@ def failing(monkeypatch):
 
 
 def test_engines_stand_in_the_order_of_rank():
-    assert list(registry.engines()) == ["torch", "reference"]
+    assert list(registry.engines()) == ["torch", "fused", "reference"]
 
 
 @pytest.mark.usefixtures("failing")

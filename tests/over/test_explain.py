@@ -16,7 +16,7 @@ def test_it_names_the_choice_and_the_reasons():
     assert "176" not in text.replace("144 parameters", "")
     peep = str(ost.explain(make_cell("LSTM", 3, 4, peepholes=True)))
     assert "no: torch's LSTM has no peepholes" in peep
-    assert "chosen → reference" in peep
+    assert "chosen → fused" in peep
 
 
 def test_every_recurrence_of_a_model_is_listed():
@@ -28,7 +28,7 @@ def test_every_recurrence_of_a_model_is_listed():
     )
     entries = ost.explain(stack, torch.randn(2, 5, 3), lengths=[5, 1]).as_dict()
     assert [entry["recurrence"] for entry in entries] == ["GRUCell", "GRUCell", "MinimalGatedCell"]
-    assert [entry["chosen"] for entry in entries] == ["torch", "torch", "reference"]
+    assert [entry["chosen"] for entry in entries] == ["torch", "torch", "fused"]
     assert [entry["reverse"] for entry in entries] == [False, True, False]
 
 

@@ -120,4 +120,4 @@ def test_standard_library_loads_fast_and_splits_by_file():
     assert time.process_time() - start < 3
     assert len(task.texts["train"]) > 15 * len(task.texts["valid"]) > 1_000_000
     assert 80 < task.outputs.count < 200
-    assert task.batch(0, 32).inputs.shape == (32, 128)
+    assert task.batch(0, 32).inputs.shape == (32, 64)

@@ -37,6 +37,7 @@ class Recurrence:
         checkpoint: keep the carry of every k-th step only, and recompute the rest for the
             gradient.
         cell: the module whose forward is the step and nothing else, if there is one.
+        identity: what makes two steps the same, a module first; None: not known.
     """
 
     step: Step
@@ -49,6 +50,7 @@ class Recurrence:
     fresh: State = None
     checkpoint: int | None = None
     cell: nn.Module | None = None
+    identity: tuple[Any, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -61,13 +63,19 @@ class Recurrence:
         if self.valid is None and self.restart is None:
             return self
         xs = self.xs if self.valid is None else zero_padding(self.xs, self.valid)
+        fresh = None
+        if self.restart is not None:
+            # A view, so that the step depends on nothing but its inputs.
+            fresh = map_state(lambda leaf: leaf.expand(self.steps, *leaf.shape), self.fresh)
         return replace(
             self,
-            step=masked_step(self.step, self.fresh),
-            xs=(xs, self.valid, self.restart),
+            step=masked_step(self.step),
+            xs=(xs, self.valid, self.restart, fresh),
             valid=None,
             restart=None,
             cell=None,
+            identity=self.identity
+            and (*self.identity, self.valid is not None, self.restart is not None),
         )
 
     def empty_outputs(self) -> Any:

@@ -33,6 +33,9 @@ class Engine(Protocol):
     def decline(self, recurrence: Recurrence) -> str | None:
         """Why this engine cannot evaluate the recurrence with its full meaning, or None."""
 
+    def hesitate(self, recurrence: Recurrence) -> str | None:
+        """Why `auto` should pass over this engine, though it could do it, or None."""
+
     def run(self, recurrence: Recurrence) -> tuple[State, Any]:
         """The last carry and the outputs, leaves (T, ...); outputs on padding are free."""
 
@@ -46,12 +49,14 @@ class Decision:
         requested: the engine that was asked for, or "auto".
         chosen: its name.
         reasons: for each engine, why it declines, or None if it applies; best rank first.
+        doubts: for engines that apply, why "auto" passes over them.
     """
 
     recurrence: Recurrence
     requested: str
     chosen: str
     reasons: dict[str, str | None]
+    doubts: dict[str, str]
 
 
 _ENGINES: dict[str, Engine] = {}
@@ -70,8 +75,14 @@ def engines() -> dict[str, Engine]:
     return dict(sorted(_ENGINES.items(), key=lambda item: -item[1].rank))
 
 
-def choose(recurrence: Recurrence, requested: str) -> Decision:
+def choose(recurrence: Recurrence, requested: str, exhaustive: bool = True) -> Decision:
     """Decide who evaluates a recurrence.
+
+    Args:
+        recurrence: what is to be evaluated.
+        requested: the name of an engine, or "auto".
+        exhaustive: ask every engine, also when the choice is made: an engine may have to compile
+            to find its answer.
 
     Raises:
         EngineError: if a named engine does not exist or cannot honour the request.
@@ -79,15 +90,29 @@ def choose(recurrence: Recurrence, requested: str) -> Decision:
     known = engines()
     if requested != "auto" and requested not in known:
         raise EngineError(f"No engine is called {requested!r}. {nearest(requested, known)}")
-    reasons = {name: engine.decline(recurrence) for name, engine in known.items()}
-    able = [name for name, reason in reasons.items() if reason is None]
-    chosen = able[0] if requested == "auto" else requested
+    reasons: dict[str, str | None] = {}
+    doubts: dict[str, str] = {}
+    chosen = requested
+    for name in known if exhaustive or requested == "auto" else [requested]:
+        engine = known[name]
+        doubt = engine.hesitate(recurrence)
+        if not exhaustive and doubt and requested == "auto":
+            continue
+        reasons[name] = engine.decline(recurrence)
+        if doubt and reasons[name] is None:
+            doubts[name] = doubt
+        if chosen == "auto" and reasons[name] is None and name not in doubts:
+            chosen = name
+            if not exhaustive:
+                break
     if reasons[chosen] is not None:
+        others = choose(recurrence, "auto").reasons
+        able = [name for name, reason in others.items() if reason is None]
         raise EngineError(
             f"The engine {chosen!r} cannot run {recurrence.name}: {reasons[chosen]}. "
             f"Engines that can: {', '.join(able)}; or engine='auto'."
         )
-    return Decision(recurrence, requested, chosen, reasons)
+    return Decision(recurrence, requested, chosen, reasons, doubts)
 
 
 def evaluate(recurrence: Recurrence, requested: str = "auto") -> tuple[State, Any]:
@@ -99,19 +124,18 @@ def evaluate(recurrence: Recurrence, requested: str = "auto") -> tuple[State, An
     Raises:
         EngineError: if a named engine cannot honour the request.
     """
-    decision = choose(recurrence, requested)
     record = _RECORD.get()
+    decision = choose(recurrence, requested, exhaustive=record is not None)
     if record is not None:
         record.append(decision)
-    if requested != "auto":
-        return _ENGINES[decision.chosen].run(recurrence)
-    able = [name for name, reason in decision.reasons.items() if reason is None]
-    for name in able[:-1]:
-        try:
-            return _ENGINES[name].run(recurrence)
-        except EngineError as error:
-            logger.warning("engine %s failed on %s: %s", name, recurrence.name, error)
-    return _ENGINES[able[-1]].run(recurrence)
+    engine = _ENGINES[decision.chosen]
+    if requested != "auto" or engine.rank == 0:
+        return engine.run(recurrence)
+    try:
+        return engine.run(recurrence)
+    except EngineError as error:
+        logger.warning("engine %s failed on %s: %s", engine.name, recurrence.name, error)
+    return _ENGINES["reference"].run(recurrence)
 
 
 @contextmanager

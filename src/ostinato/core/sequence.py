@@ -70,16 +70,15 @@ def zero_padding(tree: State, valid: Tensor) -> State:
     return map_state(lambda leaf: leaf.masked_fill(~rows_like(valid, leaf), 0), tree)
 
 
-def masked_step(step: Any, fresh: State) -> Any:
-    """The step over (x, valid, restart), where either mask may be None.
+def masked_step(step: Any) -> Any:
+    """The step over (x, valid, restart, fresh), where either mask may be None.
 
     Args:
-        step: `(carry, x) -> (carry, y)`.
-        fresh: the state that a restart puts back.
+        step: `(carry, x) -> (carry, y)`. `fresh` is the state that a restart puts back.
     """
 
     def masked(carry: State, inputs: Any) -> tuple[State, Any]:
-        x, valid, restart = inputs
+        x, valid, restart, fresh = inputs
         if restart is not None:
             carry = select(restart, fresh, carry)
         new, y = step(carry, x)

@@ -28,6 +28,10 @@ class Reference:
         """Never: this engine takes everything."""
         return None
 
+    def hesitate(self, recurrence: Recurrence) -> str | None:
+        """Never."""
+        return None
+
     def run(self, recurrence: Recurrence) -> tuple[State, Any]:
         """The last carry and the outputs, leaves (T, ...)."""
         recurrence = recurrence.without_masks()

@@ -32,6 +32,10 @@ class TorchNative:
             return native
         return _unsupported(recurrence)
 
+    def hesitate(self, recurrence: Recurrence) -> str | None:
+        """Never."""
+        return None
+
     def run(self, recurrence: Recurrence) -> tuple[State, Any]:
         """The last carry and the outputs (T, B, H)."""
         assert isinstance(recurrence.cell, Cell)

@@ -37,6 +37,7 @@ class Explanation:
                 "requested": d.requested,
                 "chosen": d.chosen,
                 "engines": d.reasons,
+                "passed over": d.doubts,
             }
             for d in self.decisions
         ]
@@ -98,7 +99,8 @@ def _paragraph(decision: Decision) -> str:
     facts += [f"  with {', '.join(masks)}"] if masks else []
     width = max(len(name) for name in decision.reasons)
     for name, reason in decision.reasons.items():
-        verdict = f"no: {reason}" if reason else known[name].summary
+        doubt = decision.doubts.get(name)
+        verdict = f"no: {reason}" if reason else doubt or known[name].summary
         mark = "chosen →" if name == decision.chosen else "        "
         facts.append(f"  {mark} {name:<{width}}  {verdict}")
     return "\n".join(facts)

@@ -97,6 +97,7 @@ class RNN(SequenceLayer):
             reverse=self.reverse,
             checkpoint=checkpoint_interval(options.checkpoint, steps),
             cell=self.cell if plain else None,
+            identity=(self.cell, noise is not None, options.return_states),
         )
         return with_masks(recurrence, options.lengths, options.resets, fresh)
 

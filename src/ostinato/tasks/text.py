@@ -62,7 +62,7 @@ class TextTask(Task):
         pattern: str = "**/*.txt",
         unit: str = "characters",
         min_count: int | None = None,
-        window: int = 128,
+        window: int = 64,
         held_out_characters: int = 300_000,
     ) -> None:
         require_one_of(("characters", "bytes"), unit=unit)

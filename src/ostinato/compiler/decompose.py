@@ -1,0 +1,95 @@
+"""How composite operations are taken apart before a step is analysed.
+
+torch's own table covers most; those below are written out in the few operations that engines
+generate code for: pointwise ones, products with a constant matrix, sums and maxima of rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._decomp import core_aten_decompositions
+
+aten = torch.ops.aten
+
+
+def _layer_norm(
+    x: Tensor, shape: list[int], weight: Tensor | None, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    axes = list(range(-len(shape), 0))
+    count = math.prod(shape)
+    mean = x.sum(axes, keepdim=True) / count
+    centred = x - mean
+    scale = torch.rsqrt((centred * centred).sum(axes, keepdim=True) / count + eps)
+    y = centred * scale
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias, mean, scale
+
+
+def _rms_norm(
+    x: Tensor, shape: list[int], weight: Tensor | None, eps: float | None
+) -> tuple[Tensor, Tensor]:
+    axes = list(range(-len(shape), 0))
+    eps = torch.finfo(x.dtype).eps if eps is None else eps
+    scale = torch.rsqrt((x * x).sum(axes, keepdim=True) / math.prod(shape) + eps)
+    y = x * scale
+    return y if weight is None else y * weight, scale
+
+
+def _softmax(x: Tensor, dim: int, half_to_float: bool) -> Tensor:
+    e = torch.exp(x - x.amax(dim, keepdim=True))
+    return e / e.sum(dim, keepdim=True)
+
+
+def _log_softmax(x: Tensor, dim: int, half_to_float: bool) -> Tensor:
+    shifted = x - x.amax(dim, keepdim=True)
+    return shifted - torch.exp(shifted).sum(dim, keepdim=True).log()
+
+
+def _mean(x: Tensor, dim: list[int], keepdim: bool = False, dtype: Any = None) -> Tensor:
+    count = math.prod(x.shape[axis] for axis in dim)
+    return x.sum(dim, keepdim=keepdim) / count
+
+
+def _var(
+    x: Tensor, dim: list[int] | None = None, *, correction: float = 1, keepdim: bool = False
+) -> Tensor:
+    axes = list(range(x.dim())) if dim is None else dim
+    count = math.prod(x.shape[axis] for axis in axes)
+    centred = x - x.sum(axes, keepdim=True) / count
+    return (centred * centred).sum(axes, keepdim=keepdim) / max(count - correction, 0)
+
+
+def _gelu(x: Tensor, approximate: str = "none") -> Tensor:
+    if approximate == "tanh":
+        inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
+        return 0.5 * x * (1 + torch.tanh(inner))
+    return 0.5 * x * (1 + torch.erf(x * math.sqrt(0.5)))
+
+
+def _softplus(x: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
+    scaled = x * beta
+    return torch.where(scaled > threshold, x, torch.log1p(torch.exp(scaled)) / beta)
+
+
+@cache
+def decompositions() -> dict[Any, Callable[..., Any]]:
+    """The table for tracing: torch's core decompositions, with ours in their place."""
+    table = dict(core_aten_decompositions())
+    table |= {
+        aten.native_layer_norm.default: _layer_norm,
+        aten._softmax.default: _softmax,
+        aten._log_softmax.default: _log_softmax,
+        aten.mean.dim: _mean,
+        aten.var.correction: _var,
+        aten.gelu.default: _gelu,
+        aten.softplus.default: _softplus,
+    }
+    if hasattr(aten, "_fused_rms_norm"):
+        table[aten._fused_rms_norm.default] = _rms_norm
+    return table

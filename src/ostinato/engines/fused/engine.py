@@ -1,0 +1,189 @@
+"""The fused engine on CPU: the core of a step as one generated loop in C++.
+
+What needs no loop is run by torch for all steps at once: the input part before, the output part
+after, the gradients of matrices as one product.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.utils import _pytree as pytree
+from torch.utils.checkpoint import checkpoint
+
+from ostinato.compiler.fission import Fission
+from ostinato.compiler.fission import split as split_step
+from ostinato.compiler.plan import PlanCache
+from ostinato.compiler.stages import Stages, stages
+from ostinato.compiler.trace import TraceError, trace
+from ostinato.core.errors import EngineError
+from ostinato.core.recurrence import Recurrence
+from ostinato.core.state import State, index, leaves, map_state, split
+from ostinato.engines.fused.gradient import Call, Fused, rows_contiguous
+from ostinato.engines.fused.kernel import Kernel
+from ostinato.engines.fused.layout import LowerError, from_rows, to_rows
+from ostinato.engines.fused.lower import lower
+from ostinato.engines.fused.toolchain import find_compiler, no_compiler
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A step, ready to be run on any number of steps and rows.
+
+    Attributes:
+        fission: the split step.
+        stages: its parts around the loop.
+        kernel: its core, compiled.
+    """
+
+    fission: Fission
+    stages: Stages
+    kernel: Kernel
+
+
+class FusedCPU:
+    """Evaluate the core in generated C++."""
+
+    name = "fused"
+    summary = "generated C++ loop, forward and backward"
+    rank = 5
+
+    def __init__(self) -> None:
+        self._plans: PlanCache[Plan | str] = PlanCache(_plan)
+
+    def decline(self, recurrence: Recurrence) -> str | None:
+        """Why no code can be generated for this recurrence, or None."""
+        reason = _unsupported(recurrence)
+        if reason is not None:
+            return reason
+        plan = self._plans.get(recurrence.without_masks())
+        return plan if isinstance(plan, str) else None
+
+    def hesitate(self, recurrence: Recurrence) -> str | None:
+        """A step of unknown identity has to be traced at every call."""
+        if recurrence.identity is None and recurrence.steps < 1000:
+            return "a plain function is traced anew at every call, which pays for long sequences"
+        return None
+
+    def run(self, recurrence: Recurrence) -> tuple[State, Any]:
+        """The last carry and the outputs, leaves (T, ...)."""
+        recurrence = recurrence.without_masks()
+        plan = self._plans.get(recurrence)
+        assert isinstance(plan, Plan)
+        if recurrence.checkpoint is None or not torch.is_grad_enabled():
+            return _run(plan, recurrence.reverse, recurrence.init, recurrence.xs)
+        order = -1 if recurrence.reverse else 1
+        carry, segments = recurrence.init, list[Any]()
+        for xs in split(recurrence.xs, recurrence.checkpoint)[::order]:
+            carry, ys = checkpoint(_run, plan, recurrence.reverse, carry, xs, use_reentrant=False)
+            segments.append(ys)
+        return carry, map_state(lambda *parts: torch.cat(parts), *segments[::order])
+
+
+def _unsupported(recurrence: Recurrence) -> str | None:
+    """What about the call, not the step, stands in the way."""
+    tensors = leaves((recurrence.init, recurrence.xs))
+    states = leaves(recurrence.init)
+    if find_compiler() is None:
+        return no_compiler()
+    if any(leaf.device.type != "cpu" for leaf in tensors):
+        return "generated C++ runs on the CPU, and the tensors lie elsewhere"
+    if not states or {leaf.dtype for leaf in states} not in ({torch.float32}, {torch.float64}):
+        return "the state must be float32 throughout, or float64 throughout"
+    rows = {leaf.shape[0] for leaf in states if leaf.dim()} | {
+        leaf.shape[1] for leaf in leaves(recurrence.xs) if leaf.dim() > 1
+    }
+    if any(leaf.dim() == 0 for leaf in states) or len(rows) != 1:
+        return "the state and the inputs have no common batch axis"
+    if recurrence.steps == 0 or rows == {0}:
+        return "there are no steps, or no rows"
+    if torch.is_autocast_enabled("cpu"):
+        return "under autocast the precision changes inside the step"
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        return "torch.func transforms need a step of torch operations"
+    if torch.autograd.forward_ad._current_level >= 0:
+        return "generated code has no forward-mode derivative"
+    return None
+
+
+def _plan(recurrence: Recurrence) -> Plan | str:
+    """Trace, split, lower and compile; or the reason why not."""
+    module = recurrence.identity[0] if recurrence.identity else None
+    if module is not None and any(_hooked(each) for each in module.modules()):
+        return "hooks on a module of the step would run only once, while it is traced"
+    first = index(recurrence.xs, 0)
+    try:
+        fission = split_step(trace(recurrence.step, recurrence.init, first))
+        for node in fission.kinds:
+            _check(node)
+        return Plan(fission, stages(fission), Kernel(lower(fission), _dtype(recurrence)))
+    except (TraceError, LowerError, EngineError) as error:
+        return str(error)
+
+
+def _hooked(module: torch.nn.Module) -> bool:
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+    )
+
+
+def _check(node: fx.Node) -> None:
+    """Refuse what happens only once, or in another order, outside the loop."""
+    schema = getattr(node.target, "_schema", None)
+    if schema is not None and schema.is_mutable:
+        raise LowerError(f"{schema.name} changes a tensor in place")
+    if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+        raise LowerError(f"{node.target} draws random numbers inside the step; pass them in")
+
+
+def _dtype(recurrence: Recurrence) -> torch.dtype:
+    return leaves(recurrence.init)[0].dtype
+
+
+def _run(plan: Plan, reverse: bool, carry: State, xs: Any) -> tuple[State, Any]:
+    """All steps: input part, loop, output part."""
+    fission, kernel = plan.fission, plan.kernel
+    flat_xs = [None if x is None else x.flatten(0, 1) for x in pytree.tree_leaves(xs)]
+    steps, rows = leaves(xs)[0].shape[:2]
+    constants = plan.stages.constants()
+    fed = plan.stages.inputs(steps * rows, *flat_xs, *constants)
+    inputs = [
+        rows_contiguous(to_rows(value.to(kernel.dtype), node, steps, rows))
+        for value, node in zip(fed, fission.inputs, strict=True)
+    ]
+    init, structure = pytree.tree_flatten(carry)
+    init = [leaf.contiguous() for leaf in init]
+    fixed = [value.to(kernel.dtype) for value in constants]
+    call = Call(kernel, steps, rows, reverse, _core_step(plan, rows))
+    results = Fused.apply(call, *init, *inputs, *fixed)  # type: ignore[no-untyped-call]
+    last, exported = results[: len(init)], results[len(init) :]
+    exports = [
+        from_rows(value, node, steps * rows)
+        for value, node in zip(exported, fission.exports, strict=True)
+    ]
+    ys = plan.stages.outputs(steps * rows, *exports, *fed, *constants)
+    shaped = [None if y is None else y.unflatten(0, (steps, rows)) for y in ys]
+    return (
+        pytree.tree_unflatten(last, structure),
+        pytree.tree_unflatten(shaped, fission.trace.output_spec),
+    )
+
+
+def _core_step(plan: Plan, rows: int) -> Any:
+    """One step of the core in torch operations, on tensors (B, ...)."""
+    fission = plan.fission
+
+    def step(carry: list[Tensor], inputs: list[Tensor], constants: list[Tensor]) -> Any:
+        fed = [from_rows(u, node, rows) for u, node in zip(inputs, fission.inputs, strict=True)]
+        results = plan.stages.core(rows, *carry, *fed, *constants)
+        new, exports = results[: len(carry)], results[len(carry) :]
+        shaped = zip(exports, fission.exports, strict=True)
+        return new, [to_rows(value, node, rows) for value, node in shaped]
+
+    return step

@@ -1,0 +1,190 @@
+"""A compiled core: its programs, their call, and its gradient."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ostinato.engines.fused import ir
+from ostinato.engines.fused.cpp import Program, packed, source
+from ostinato.engines.fused.derive import Backward, derive
+from ostinato.engines.fused.lower import Core
+from ostinato.engines.fused.toolchain import load
+
+_REALS = {torch.float32: "float", torch.float64: "double"}
+
+
+@dataclass(frozen=True)
+class Port:
+    """A tensor as a kernel sees it: address, stride in time, stride between rows."""
+
+    address: int
+    time: int = 0
+    row: int = 0
+
+
+class Kernel:
+    """The three functions of a core: forward alone, forward for training, backward.
+
+    Args:
+        core: the core.
+        dtype: float32 or float64.
+    """
+
+    def __init__(self, core: Core, dtype: torch.dtype) -> None:
+        self.core, self.dtype = core, dtype
+        self.backward: Backward = derive(core)
+        programs = [
+            forward_program(core, self.backward, "forward", saving=False),
+            forward_program(core, self.backward, "forward_saving", saving=True),
+            backward_program(core, self.backward),
+        ]
+        self.programs = {program.name: program for program in programs}
+        self.source, self.ports = source(programs, _REALS[dtype])
+        library = load(self.source)
+        self.functions = {name: _function(library, name) for name in self.programs}
+
+    def run(self, name: str, ports: dict[str, Port], steps: int, rows: int, split: Any) -> None:
+        """Call one function over all rows, in as many threads as torch uses.
+
+        Args:
+            name: of the function.
+            ports: by name.
+            steps: T.
+            rows: B.
+            split: gives the ports of one thread, which may differ in sums.
+        """
+        count = max(1, min(torch.get_num_threads(), rows // 4))
+        borders = [rows * i // count for i in range(count + 1)]
+        order = self.ports[name]
+
+        def part(thread: int) -> None:
+            own = ports | split(thread, count)
+            addresses = (ctypes.c_void_p * len(order))(*(own[port].address for port in order))
+            strides = (ctypes.c_int64 * (2 * len(order)))(
+                *(n for port in order for n in (own[port].time, own[port].row))
+            )
+            self.functions[name](addresses, strides, steps, borders[thread], borders[thread + 1])
+
+        if count == 1:
+            part(0)
+        else:
+            # ctypes lets go of the interpreter's lock, so plain threads run side by side.
+            list(_pool(count).map(part, range(count)))
+
+
+def forward_program(core: Core, backward: Backward, name: str, saving: bool) -> Program:
+    """The forward step; for training it also puts out the products that backward reads."""
+    results = {f"carry_{i}": value for i, value in enumerate(core.new_carry)}
+    results |= {f"export_{i}": v for i, v in enumerate(core.exports) if not is_carry(core, v)}
+    if saving:
+        results |= {f"saved_{i}": value for i, value in enumerate(backward.saved)}
+    return Program(
+        name=name,
+        results=results,
+        read={f"input_{i}": value for i, value in enumerate(core.inputs)},
+        constants={f"const_{i}": value for i, value in enumerate(core.constants)},
+        previous={leaf: (f"carry_{i}", f"init_{i}") for i, leaf in enumerate(core.carry)},
+    )
+
+
+def backward_program(core: Core, backward: Backward) -> Program:
+    """The step of the reverse loop."""
+    results = {f"grad_input_{i}": v for i, v in enumerate(backward.inputs) if v is not None}
+    for i, sink in enumerate(backward.matrices):
+        results |= {f"returning_{i}": sink.returning}
+        if sink.entering.op not in ("carry", "input"):
+            results |= {f"entering_{i}": sink.entering}
+    read = {f"input_{i}": value for i, value in enumerate(core.inputs)}
+    read |= {f"saved_{i}": value for i, value in enumerate(backward.saved)}
+    read |= {f"before_{i}": leaf for i, leaf in enumerate(core.carry)}
+    read |= {f"grad_export_{i}": leaf for i, leaf in enumerate(backward.grad_exports)}
+    return Program(
+        name="backward",
+        carried=dict(zip(backward.grad_carry, backward.carry, strict=True)),
+        results=_distinct(results),
+        read=read,
+        constants={f"const_{i}": value for i, value in enumerate(core.constants)},
+        sums={f"sum_{i}": value for i, value in backward.constants.items()},
+    )
+
+
+def _distinct(results: dict[str, ir.Value]) -> dict[str, ir.Value]:
+    """One port for each value: equal results are put out once."""
+    return {port: value for value, port in {v: p for p, v in reversed(results.items())}.items()}
+
+
+def port_of(results: dict[str, ir.Value], value: ir.Value) -> str:
+    """The port that holds a result."""
+    return next(port for port, found in results.items() if found is value)
+
+
+def is_carry(core: Core, value: ir.Value) -> bool:
+    """Whether an export is a carry, whose trajectory is kept anyway."""
+    return value in core.new_carry or value in core.carry
+
+
+def sequence_port(tensor: Tensor) -> Port:
+    """A tensor (T, B, ...) whose rows are contiguous."""
+    return Port(tensor.data_ptr(), tensor.stride(0), tensor.stride(1))
+
+
+def row_port(tensor: Tensor) -> Port:
+    """A tensor (B, ...)."""
+    return Port(tensor.data_ptr(), 0, tensor.stride(0))
+
+
+def constant_ports(kernel: Kernel, name: str, constants: Sequence[Tensor]) -> tuple[Any, Any]:
+    """The constants of one function, matrices packed; returns ports and what keeps them alive."""
+    ports, alive = {}, []
+    for i, value in enumerate(kernel.core.constants):
+        tensor = constants[i].detach().to(kernel.dtype).contiguous()
+        alive.append(tensor)
+        ports[f"const_{i}"] = Port(tensor.data_ptr())
+        for transposed in (False, True):
+            port = packed(value, transposed)
+            if port in kernel.ports[name]:
+                panels = pack(tensor, transposed)
+                alive.append(panels)
+                ports[port] = Port(panels.data_ptr())
+    return ports, alive
+
+
+def pack(matrix: Tensor, transposed: bool) -> Tensor:
+    """(k, n) or (K, k, n) as panels (…, n/panel, k, panel), the last one filled with zeros."""
+    matrix = matrix.transpose(-1, -2) if transposed else matrix
+    panel = 4 * register_bytes() // matrix.element_size()
+    n = matrix.shape[-1]
+    count = -(-n // panel)
+    padded = matrix.new_zeros(*matrix.shape[:-1], count * panel)
+    padded[..., :n] = matrix
+    return padded.view(*matrix.shape[:-1], count, panel).transpose(-3, -2).contiguous()
+
+
+@cache
+def register_bytes() -> int:
+    """The width that the compiled headers use on this machine."""
+    head = '#define SINGLE 1\ntypedef float real;\n#include "vector.h"\n'
+    function: Any = load(head + 'extern "C" int64_t width() { return WIDTH; }\n').width
+    function.restype = ctypes.c_int64
+    return int(function())
+
+
+def _function(library: ctypes.CDLL, name: str) -> Callable[..., None]:
+    function = getattr(library, name)
+    pointer, integer = ctypes.c_void_p, ctypes.c_int64
+    function.argtypes = [pointer, pointer, integer, integer, integer]
+    function.restype = None
+    return function  # type: ignore[no-any-return]
+
+
+@cache
+def _pool(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix="ostinato")

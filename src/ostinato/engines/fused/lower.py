@@ -1,0 +1,360 @@
+"""From the core of a traced step to the small language of `ir`.
+
+What the language lacks is named with its line in the user's step, so that the fused engine can
+say why it declines.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from ostinato.compiler.fission import Fission, Kind, is_size
+from ostinato.engines.fused import ir
+from ostinato.engines.fused.ir import Value
+from ostinato.engines.fused.layout import (
+    LowerError,
+    batch_axis,
+    line,
+    operation,
+    row_shape,
+)
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True)
+class Core:
+    """The sequential part of a step.
+
+    Attributes:
+        carry: leaves of the incoming carry.
+        inputs: leaves computed before the loop, one for each of `Fission.inputs`.
+        constants: leaves computed once, one for each of `Fission.constants`.
+        new_carry: what becomes the carry.
+        exports: what the output stage reads, one for each of `Fission.exports`.
+    """
+
+    carry: tuple[Value, ...]
+    inputs: tuple[Value, ...]
+    constants: tuple[Value, ...]
+    new_carry: tuple[Value, ...]
+    exports: tuple[Value, ...]
+
+
+def lower(fission: Fission) -> Core:
+    """Translate the core.
+
+    Raises:
+        LowerError: naming the first operation that the language lacks, and its line.
+    """
+    values: dict[fx.Node, Any] = {}
+    trace = fission.trace
+    for i, node in enumerate(trace.carry):
+        values[node] = ir.leaf("carry", i, row_shape(node))
+    for i, node in enumerate(fission.inputs):
+        values[node] = ir.leaf("input", i, row_shape(node))
+    for i, node in enumerate(fission.constants):
+        values[node] = ir.leaf("const", i, tuple(node.meta["val"].shape))
+    leaves = dict(values)
+    for node in fission.of(Kind.CORE):
+        if not is_size(node):
+            values[node] = _lower_node(node, values)
+    return Core(
+        carry=tuple(leaves[node] for node in trace.carry),
+        inputs=tuple(leaves[node] for node in fission.inputs),
+        constants=tuple(leaves[node] for node in fission.constants),
+        new_carry=tuple(_full(values[node], node) for node in trace.new_carry),
+        exports=tuple(_full(values[node], node) for node in fission.exports),
+    )
+
+
+def _full(value: Value, node: fx.Node) -> Value:
+    """A result must fill its shape, also where it is a number or a repeated value."""
+    return (
+        ir.make("expand", [value], row_shape(node))
+        if value.op == "number"
+        else ir.expand(value, row_shape(node))
+    )
+
+
+def _lower_node(node: fx.Node, values: dict[fx.Node, Any]) -> Any:
+    rule = _RULES.get(node.target)
+    if rule is None:
+        raise LowerError(f"{operation(node)} is outside the language of generated code{line(node)}")
+    return rule(node, values)
+
+
+def _args(node: fx.Node) -> list[Any]:
+    """The arguments; their kinds are fixed by the operation, which its rule knows."""
+    return list(node.args)
+
+
+def _arg(node: fx.Node, position: int, values: dict[fx.Node, Any], name: str = "") -> Value:
+    arg = _args(node)[position] if position < len(_args(node)) else node.kwargs[name]
+    return _value(arg, node, values)
+
+
+def _value(arg: Any, node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    if isinstance(arg, bool | int | float):
+        return ir.number(arg)
+    if isinstance(arg, fx.Node) and arg in values:
+        found = values[arg]
+        assert isinstance(found, Value)
+        return found
+    raise LowerError(f"{operation(node)} depends on a value that has no row{line(node)}")
+
+
+def _aligned(arg: Any, node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    """A pointwise operand, its row axes aligned with those of the result."""
+    value = _value(arg, node, values)
+    if value.op == "number" or not isinstance(arg, fx.Node):
+        return value
+    rank = len(node.meta["val"].shape)
+    axis = batch_axis(node)
+    if value.op == "const":
+        # Constants are aligned at the last axis; where the batch would stand they have size 1.
+        shape = (1,) * (rank - len(value.shape)) + value.shape
+        if shape[axis] != 1:
+            raise LowerError(f"{operation(node)} mixes a constant with the batch{line(node)}")
+        return ir.reshape(value, (*shape[:axis], *shape[axis + 1 :]))
+    own = arg.meta["val"].shape
+    if batch_axis(arg) - len(own) != axis - rank:
+        raise LowerError(f"{operation(node)} mixes rows{line(node)}")
+    return value
+
+
+def _pointwise(op: str) -> Callable[[fx.Node, dict[fx.Node, Any]], Value]:
+    def rule(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+        operands = [_aligned(arg, node, values) for arg in _args(node)]
+        alpha = node.kwargs.get("alpha", 1)
+        if alpha != 1:
+            operands[1] = ir.pointwise("mul", operands[1], float(alpha))  # type: ignore[arg-type]
+        return ir.pointwise(op, *operands)
+
+    return rule
+
+
+def _reverse_subtract(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    a, b = (_aligned(arg, node, values) for arg in _args(node)[:2])
+    return ir.pointwise("sub", b, a)
+
+
+def _relu(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    x = _arg(node, 0, values)
+    return ir.pointwise("where", ir.pointwise("gt", x, 0.0), x, 0.0)
+
+
+def _reciprocal(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    return ir.pointwise("div", 1.0, _arg(node, 0, values))
+
+
+def _clamp(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    x = _arg(node, 0, values)
+    bounds = [*_args(node)[1:], None, None][:2]
+    low, high = (node.kwargs.get(k, v) for k, v in zip(("min", "max"), bounds, strict=True))
+    for bound, side in ((low, "lt"), (high, "gt")):
+        if bound is not None:
+            limit = _aligned(bound, node, values)
+            x = ir.pointwise("where", ir.pointwise(side, x, limit), limit, x)
+    return x
+
+
+def _same(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    return _arg(node, 0, values)
+
+
+def _matrix(arg: Any, node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    value = _value(arg, node, values)
+    if value.op != "const":
+        raise LowerError(
+            f"{operation(node)} multiplies two values that both change with the step{line(node)}"
+        )
+    return value
+
+
+def _mm(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    return ir.matmul(_value(_args(node)[0], node, values), _matrix(_args(node)[1], node, values))
+
+
+def _addmm(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    if node.kwargs.get("alpha", 1) != 1 or node.kwargs.get("beta", 1) != 1:
+        raise LowerError(f"addmm with factors is outside the language{line(node)}")
+    bias = _aligned(_args(node)[0], node, values)
+    product = ir.matmul(_value(_args(node)[1], node, values), _matrix(_args(node)[2], node, values))
+    return ir.pointwise("add", product, bias)
+
+
+def _bmm(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    x = _args(node)[0]
+    assert isinstance(x, fx.Node)
+    if batch_axis(x) != 1:
+        raise LowerError(f"bmm over the batch itself is outside the language{line(node)}")
+    return ir.matmul(_value(x, node, values), _matrix(_args(node)[1], node, values))
+
+
+def _reshape(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    source = _args(node)[0]
+    assert isinstance(source, fx.Node)
+    ahead = [math.prod(n.meta["val"].shape[: batch_axis(n)]) for n in (source, node)]
+    if ahead[0] != ahead[1]:
+        raise LowerError(f"{operation(node)} moves elements across the batch{line(node)}")
+    return ir.reshape(_arg(node, 0, values), row_shape(node))
+
+
+def _permute(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    source, order = _args(node)[0], _args(node)[1]
+    assert isinstance(source, fx.Node)
+    rank, axis = len(source.meta["val"].shape), batch_axis(source)
+    rows = [a % rank for a in order if a % rank != axis]
+    return ir.permute(_arg(node, 0, values), (a - (a > axis) for a in rows))
+
+
+def _expand(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    value, shape = _arg(node, 0, values), row_shape(node)
+    return ir.expand(ir.reshape(value, (1,) * (len(shape) - len(value.shape)) + value.shape), shape)
+
+
+def _row_axis(node: fx.Node, axis: Any) -> int:
+    """The place of an axis of `node` among the axes of its rows."""
+    rank, batch = len(node.meta["val"].shape), batch_axis(node)
+    axis = axis % rank
+    if axis == batch:
+        raise LowerError(f"an operation goes over the batch, so rows mix{line(node)}")
+    return int(axis) - int(axis > batch)
+
+
+def _split(node: fx.Node, values: dict[fx.Node, Any]) -> list[Value]:
+    source, sizes = _args(node)[0], _args(node)[1]
+    assert isinstance(source, fx.Node)
+    axis = _row_axis(source, _args(node)[2] if len(_args(node)) > 2 else 0)
+    value = _arg(node, 0, values)
+    starts = [0, *accumulate(sizes)]
+    return [ir.cut(value, axis, start, n) for start, n in zip(starts, sizes, strict=False)]
+
+
+def _slice(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    source = _args(node)[0]
+    assert isinstance(source, fx.Node)
+    given: list[Any] = _args(node)[1:]
+    axis, start, end, step = given + [0, None, None, 1][len(given) :]
+    if (axis or 0) == batch_axis(source) and start in (0, None):
+        return _arg(node, 0, values)
+    if step != 1:
+        raise LowerError(f"a slice with a step is outside the language{line(node)}")
+    row = _row_axis(source, axis)
+    size = row_shape(source)[row]
+    first, last, _ = slice(start, end).indices(size)
+    return ir.cut(_arg(node, 0, values), row, first, last - first)
+
+
+def _select(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    source, axis, index = _args(node)
+    assert isinstance(source, fx.Node)
+    row = _row_axis(source, axis)
+    value = _arg(node, 0, values)
+    part = ir.cut(value, row, index % value.shape[row], 1)
+    return ir.reshape(part, row_shape(node))
+
+
+def _concat(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    parts, axis = _args(node)[0], _args(node)[1] if len(_args(node)) > 1 else 0
+    row = _row_axis(node, axis)
+    filled = [ir.expand(_aligned(part, part, values), row_shape(part)) for part in parts]
+    return ir.concat(filled, row)
+
+
+def _reduction(op: str) -> Callable[[fx.Node, dict[fx.Node, Any]], Value]:
+    def rule(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+        source = _args(node)[0]
+        assert isinstance(source, fx.Node)
+        axes = _args(node)[1] if len(_args(node)) > 1 else list(range(source.meta["val"].dim()))
+        rows = [_row_axis(source, axis) for axis in axes]
+        return ir.reshape(ir.reduce(op, _arg(node, 0, values), rows), row_shape(node))
+
+    return rule
+
+
+def _getitem(node: fx.Node, values: dict[fx.Node, Any]) -> Any:
+    return values[_args(node)[0]][_args(node)[1]]
+
+
+def _fill(value: float | None) -> Callable[[fx.Node, dict[fx.Node, Any]], Value]:
+    def rule(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+        return ir.number(value if value is not None else _args(node)[1])
+
+    return rule
+
+
+def _cast(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    source = _args(node)[0]
+    assert isinstance(source, fx.Node)
+    before, after = (n.meta["val"] for n in (source, node))
+    assert isinstance(before, Tensor)
+    if before.dtype != torch.bool and before.dtype != after.dtype:
+        raise LowerError(f"a change of precision inside the core{line(node)}")
+    return _arg(node, 0, values)
+
+
+_NAMES = {
+    "neg": "neg", "exp": "exp", "log": "log", "log1p": "log1p", "expm1": "expm1",
+    "tanh": "tanh", "sigmoid": "sigmoid", "sqrt": "sqrt", "rsqrt": "rsqrt", "abs": "abs",
+    "sign": "sign", "sin": "sin", "cos": "cos", "erf": "erf", "floor": "floor",
+    "logical_not": "not",
+}  # fmt: skip
+_PAIRS = {
+    "add": "add", "sub": "sub", "mul": "mul", "div": "div", "lt": "lt", "le": "le",
+    "gt": "gt", "ge": "ge", "eq": "eq", "ne": "ne",
+}  # fmt: skip
+_RULES: dict[Any, Callable[[fx.Node, dict[fx.Node, Any]], Any]] = {
+    **{getattr(aten, name).default: _pointwise(op) for name, op in _NAMES.items()},
+    **{getattr(aten, name).Tensor: _pointwise(op) for name, op in _PAIRS.items()},
+    **{getattr(aten, name).Scalar: _pointwise(op) for name, op in _PAIRS.items()},
+    aten.maximum.default: _pointwise("maximum"),
+    aten.minimum.default: _pointwise("minimum"),
+    aten.pow.Tensor_Scalar: _pointwise("pow"),
+    aten.logical_and.default: _pointwise("and"),
+    aten.logical_or.default: _pointwise("or"),
+    aten.bitwise_not.default: _pointwise("not"),
+    aten.bitwise_and.Tensor: _pointwise("and"),
+    aten.bitwise_or.Tensor: _pointwise("or"),
+    aten.where.self: _pointwise("where"),
+    aten.rsub.Scalar: _reverse_subtract,
+    aten.rsub.Tensor: _reverse_subtract,
+    aten.relu.default: _relu,
+    aten.reciprocal.default: _reciprocal,
+    aten.clamp.default: _clamp,
+    aten.clamp.Tensor: _clamp,
+    aten.clone.default: _same,
+    aten.alias.default: _same,
+    aten.detach.default: _same,
+    aten._to_copy.default: _cast,
+    aten.mm.default: _mm,
+    aten.addmm.default: _addmm,
+    aten.bmm.default: _bmm,
+    aten.view.default: _reshape,
+    aten._unsafe_view.default: _reshape,
+    aten.reshape.default: _reshape,
+    aten.unsqueeze.default: _reshape,
+    aten.squeeze.dim: _reshape,
+    aten.squeeze.dims: _reshape,
+    aten.permute.default: _permute,
+    aten.expand.default: _expand,
+    aten.split_with_sizes.default: _split,
+    aten.slice.Tensor: _slice,
+    aten.select.int: _select,
+    aten.cat.default: _concat,
+    aten.sum.dim_IntList: _reduction("sum"),
+    aten.amax.default: _reduction("max"),
+    aten.zeros_like.default: _fill(0.0),
+    aten.ones_like.default: _fill(1.0),
+    aten.full_like.default: _fill(None),
+    operator.getitem: _getitem,
+}
