@@ -65,6 +65,22 @@ def _var(
     return (centred * centred).sum(axes, keepdim=keepdim) / max(count - correction, 0)
 
 
+def _vector_norm(
+    x: Tensor,
+    order: float = 2,
+    dim: list[int] | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: Any = None,
+) -> Any:
+    if order != 2 or dtype is not None:
+        return NotImplemented
+    squares = (x * x).sum(list(range(x.dim())) if dim is None else dim, keepdim=keepdim)
+    # At zero the gradient of the root is infinite, and that of the norm is zero by convention.
+    empty = squares == 0
+    return torch.where(empty, 0.0, torch.sqrt(torch.where(empty, 1.0, squares)))
+
+
 def _gelu(x: Tensor, approximate: str = "none") -> Tensor:
     if approximate == "tanh":
         inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
@@ -87,6 +103,7 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
         aten._log_softmax.default: _log_softmax,
         aten.mean.dim: _mean,
         aten.var.correction: _var,
+        aten.linalg_vector_norm.default: _vector_norm,
         aten.gelu.default: _gelu,
         aten.softplus.default: _softplus,
     }

@@ -6,12 +6,12 @@ which step a row belongs to.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import fx
 
 from ostinato.compiler.fission import Fission, Kind, is_size
 
@@ -29,10 +29,10 @@ class Stages:
         outputs: (rows, exports…, inputs…, constants…) -> what the step puts out.
     """
 
-    constants: Callable[..., list[Tensor]]
-    inputs: Callable[..., list[Tensor]]
-    core: Callable[..., list[Tensor]]
-    outputs: Callable[..., list[Any]]
+    constants: fx.GraphModule
+    inputs: fx.GraphModule
+    core: fx.GraphModule
+    outputs: fx.GraphModule
 
 
 def stages(fission: Fission) -> Stages:
@@ -53,7 +53,7 @@ def stages(fission: Fission) -> Stages:
 
 def _stage(
     fission: Fission, kind: Kind, given: Sequence[fx.Node], results: Sequence[Any]
-) -> Callable[..., Any]:
+) -> fx.GraphModule:
     """One kind of nodes as a function of what other kinds computed."""
     graph, env = fx.Graph(), dict[fx.Node, Any]()
     rows = graph.placeholder("rows") if kind is not Kind.CONSTANT else None

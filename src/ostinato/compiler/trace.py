@@ -110,7 +110,9 @@ def _check_rows(mode: FakeTensorMode) -> None:
     """
     assert mode.shape_env is not None
     for guard in mode.shape_env.guards:
-        if not all(getattr(side, "is_Symbol", False) for side in guard.expr.args):
+        symbols = list(guard.expr.free_symbols)
+        equal = guard.expr.subs({symbol: symbols[0] for symbol in symbols})
+        if equal != True:  # noqa: E712 (a truth value of sympy)
             raise TraceError(
                 f"the step depends on how many rows there are ({guard.expr}); len(x) fixes "
                 "their number where x.shape[0] does not"

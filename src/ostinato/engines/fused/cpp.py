@@ -91,7 +91,8 @@ class Writer:
         lines = [
             f'extern "C" void {self.program.name}(real* const* p, const int64_t* s, int64_t T,',
             "    int64_t begin, int64_t end) {",
-            f"  alignas(64) static thread_local real scratch[{max(self.scratch, 1)}];",
+            f"  alignas(64) static thread_local real memory[{max(self.scratch, 1)}];",
+            "  real* const scratch = memory;",
             f"  for (int64_t r0 = begin; r0 < end; r0 += {TILE}) {{",
             f"    const int64_t rows = end - r0 < {TILE} ? end - r0 : {TILE};",
             *self._enter(),

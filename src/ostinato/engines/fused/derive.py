@@ -87,13 +87,11 @@ def derive(core: Core) -> Backward:
 
 
 def _zeros(shape: Shape) -> Value:
-    return ir.make("expand", [ir.number(0)], shape)
+    return ir.expand(ir.number(0), shape)
 
 
 def _fitted(part: Value, shape: Shape) -> Value:
     """A cotangent in the shape of what it belongs to: broadcasts are summed up again."""
-    if part.op == "number":
-        return ir.make("expand", [part], shape)
     return ir.sum_to(ir.expand(part, shape) if part.size < math.prod(shape) else part, shape)
 
 
@@ -159,16 +157,18 @@ def _div(value: Value, g: Value) -> Parts:
 
 
 def _extreme(value: Value, g: Value) -> Parts:
-    """Of equal operands each takes half, as in torch."""
+    """Of equal operands each takes half, and where one is NaN both take all, as in torch."""
     a, b = value.args
-    half = pointwise("where", pointwise("eq", a, b), pointwise("mul", g, 0.5), 0.0)
-    ahead = "gt" if value.op == "maximum" else "lt"
-    return [pointwise("where", pointwise(ahead, x, y), g, half) for x, y in ((a, b), (b, a))]
+    share = pointwise("where", pointwise("eq", a, b), pointwise("mul", g, 0.5), g)
+    behind = "lt" if value.op == "maximum" else "gt"
+    return [pointwise("where", pointwise(behind, x, y), 0.0, share) for x, y in ((a, b), (b, a))]
 
 
 def _pow(value: Value, g: Value) -> Parts:
     x, exponent = value.args
     power = exponent.attrs
+    if power == 0:
+        return [None, None]
     inner = pointwise("mul", pointwise("pow", x, power - 1), power)
     return [pointwise("mul", g, inner), None]
 

@@ -6,6 +6,7 @@ after, the gradients of matrices as one product.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +24,10 @@ from ostinato.core.errors import EngineError
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.state import State, index, leaves, map_state, split
 from ostinato.engines.fused.gradient import Call, Fused, rows_contiguous
-from ostinato.engines.fused.kernel import Kernel
+from ostinato.engines.fused.kernel import Constants, Kernel
 from ostinato.engines.fused.layout import LowerError, from_rows, to_rows
 from ostinato.engines.fused.lower import lower
+from ostinato.engines.fused.products import use_own_products
 from ostinato.engines.fused.toolchain import find_compiler, no_compiler
 
 
@@ -73,14 +75,53 @@ class FusedCPU:
         recurrence = recurrence.without_masks()
         plan = self._plans.get(recurrence)
         assert isinstance(plan, Plan)
-        if recurrence.checkpoint is None or not torch.is_grad_enabled():
-            return _run(plan, recurrence.reverse, recurrence.init, recurrence.xs)
-        order = -1 if recurrence.reverse else 1
-        carry, segments = recurrence.init, list[Any]()
-        for xs in split(recurrence.xs, recurrence.checkpoint)[::order]:
-            carry, ys = checkpoint(_run, plan, recurrence.reverse, carry, xs, use_reentrant=False)
-            segments.append(ys)
-        return carry, map_state(lambda *parts: torch.cat(parts), *segments[::order])
+        ready = _Ready(plan, recurrence.reverse)
+        if not torch.is_grad_enabled():
+            return _in_windows(ready, recurrence, _window(plan, recurrence), _run)
+        if recurrence.checkpoint is None:
+            return _run(ready, recurrence.init, recurrence.xs)
+        return _in_windows(ready, recurrence, recurrence.checkpoint, _recomputed)
+
+
+class _Ready:
+    """A plan with the constants of one call."""
+
+    def __init__(self, plan: Plan, reverse: bool) -> None:
+        self.plan, self.reverse = plan, reverse
+        self.constants = plan.stages.constants()
+        self.fixed = [value.to(plan.kernel.dtype) for value in self.constants]
+        self.packed = Constants(plan.kernel, self.fixed)
+
+
+# What the input part puts out for one window should stay in the cache until the loop reads it.
+_WINDOW_BYTES = 4 * 2**20
+
+
+def _window(plan: Plan, recurrence: Recurrence) -> int:
+    """Steps that are run together where nothing has to be kept for a gradient."""
+    rows = next(leaf.shape[1] for leaf in leaves(recurrence.xs))
+    core = plan.kernel.core
+    width = sum(value.size for value in (*core.inputs, *core.new_carry, *core.exports))
+    size = rows * width * plan.kernel.dtype.itemsize
+    return max(16, _WINDOW_BYTES // max(size, 1))
+
+
+def _in_windows(
+    ready: _Ready, recurrence: Recurrence, steps: int, run: Callable[..., Any]
+) -> tuple[State, Any]:
+    """Window after window; outputs in the order of time."""
+    order = -1 if recurrence.reverse else 1
+    carry, windows = recurrence.init, list[Any]()
+    for xs in split(recurrence.xs, steps)[::order]:
+        carry, ys = run(ready, carry, xs)
+        windows.append(ys)
+    if len(windows) == 1:
+        return carry, windows[0]
+    return carry, map_state(lambda *parts: torch.cat(parts), *windows[::order])
+
+
+def _recomputed(ready: _Ready, carry: State, xs: Any) -> Any:
+    return checkpoint(_run, ready, carry, xs, use_reentrant=False)
 
 
 def _unsupported(recurrence: Recurrence) -> str | None:
@@ -119,7 +160,9 @@ def _plan(recurrence: Recurrence) -> Plan | str:
         fission = split_step(trace(recurrence.step, recurrence.init, first))
         for node in fission.kinds:
             _check(node)
-        return Plan(fission, stages(fission), Kernel(lower(fission), _dtype(recurrence)))
+        kernel, parts = Kernel(lower(fission), _dtype(recurrence)), stages(fission)
+        use_own_products(parts.inputs)
+        return Plan(fission, parts, kernel)
     except (TraceError, LowerError, EngineError) as error:
         return str(error)
 
@@ -146,12 +189,12 @@ def _dtype(recurrence: Recurrence) -> torch.dtype:
     return leaves(recurrence.init)[0].dtype
 
 
-def _run(plan: Plan, reverse: bool, carry: State, xs: Any) -> tuple[State, Any]:
-    """All steps: input part, loop, output part."""
+def _run(ready: _Ready, carry: State, xs: Any) -> tuple[State, Any]:
+    """Some steps: input part, loop, output part."""
+    plan, constants = ready.plan, ready.constants
     fission, kernel = plan.fission, plan.kernel
     flat_xs = [None if x is None else x.flatten(0, 1) for x in pytree.tree_leaves(xs)]
     steps, rows = leaves(xs)[0].shape[:2]
-    constants = plan.stages.constants()
     fed = plan.stages.inputs(steps * rows, *flat_xs, *constants)
     inputs = [
         rows_contiguous(to_rows(value.to(kernel.dtype), node, steps, rows))
@@ -159,9 +202,8 @@ def _run(plan: Plan, reverse: bool, carry: State, xs: Any) -> tuple[State, Any]:
     ]
     init, structure = pytree.tree_flatten(carry)
     init = [leaf.contiguous() for leaf in init]
-    fixed = [value.to(kernel.dtype) for value in constants]
-    call = Call(kernel, steps, rows, reverse, _core_step(plan, rows))
-    results = Fused.apply(call, *init, *inputs, *fixed)  # type: ignore[no-untyped-call]
+    call = Call(kernel, steps, rows, ready.reverse, ready.packed, _core_step(plan, rows))
+    results = Fused.apply(call, *init, *inputs, *ready.fixed)  # type: ignore[no-untyped-call]
     last, exported = results[: len(init)], results[len(init) :]
     exports = [
         from_rows(value, node, steps * rows)

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from ostinato.engines.fused.derive import MatrixSink
 from ostinato.engines.fused.kernel import (
+    Constants,
     Kernel,
     Port,
-    constant_ports,
     is_carry,
     port_of,
     row_port,
@@ -35,6 +35,7 @@ class Call:
         steps: T.
         rows: B.
         reverse: whether time runs downwards.
+        constants: packed for the kernel.
         step: one step of the core in torch operations, (carry, inputs, constants) ->
             (new carry, exports), lists of tensors (B, ...).
     """
@@ -43,6 +44,7 @@ class Call:
     steps: int
     rows: int
     reverse: bool
+    constants: Constants
     step: Callable[[list[Tensor], list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]
 
     def sequence(self, tensor: Tensor, backwards: bool = False) -> Port:
@@ -101,15 +103,14 @@ class Fused(torch.autograd.Function):
 
 def _forward(call: Call, tensors: tuple[Tensor, ...], name: str) -> dict[str, Tensor]:
     """The results of the forward loop, by port."""
-    init, inputs, constants = call.parts(tensors)
+    init, inputs, _ = call.parts(tensors)
     results = call.kernel.programs[name].results
     kept = {port: call.empty(value.shape) for port, value in results.items()}
     ports = {port: call.sequence(tensor) for port, tensor in kept.items()}
     ports |= {f"input_{i}": call.sequence(tensor) for i, tensor in enumerate(inputs)}
     ports |= {f"init_{i}": row_port(tensor) for i, tensor in enumerate(init)}
-    fixed, alive = constant_ports(call.kernel, name, constants)
-    call.kernel.run(name, ports | fixed, call.steps, call.rows, lambda *_: {})
-    del alive
+    fixed = call.constants.ports(name)
+    call.kernel.run(name, ports | fixed, call.steps, call.rows, lambda _: {})
     return kept
 
 
@@ -146,7 +147,7 @@ def _backward(
     ports = {port: call.sequence(each, backwards=True) for port, each in (sequences | kept).items()}
     ports |= {f"first_{i}": row_port(each) for i, each in enumerate(grad_last)}
     ports |= {f"last_{i}": row_port(each) for i, each in enumerate(grad_init)}
-    fixed, alive = constant_ports(call.kernel, "backward", constants)
+    fixed = call.constants.ports("backward")
     threads, dtype = torch.get_num_threads(), call.kernel.dtype
     sums = {
         f"sum_{i}": torch.zeros(threads, *value.shape, dtype=dtype)
@@ -157,9 +158,8 @@ def _backward(
         ports | fixed,
         call.steps,
         call.rows,
-        lambda thread, _: {port: Port(each[thread].data_ptr()) for port, each in sums.items()},
+        lambda thread: {port: Port(each[thread].data_ptr()) for port, each in sums.items()},
     )
-    del alive
     grad_constants = [
         sums[f"sum_{i}"].sum(0) if i in backward.constants else None for i in range(len(constants))
     ]

@@ -104,8 +104,6 @@ def pointwise(op: str, *args: Value | float) -> Value:
 
 def _simplified(op: str, values: list[Value], shape: Shape) -> Value | None:
     a, b = values[0], values[-1]
-    if op == "mul" and (is_number(a, 0) or is_number(b, 0)):
-        return number(0)
     if op in ("add", "mul") and is_number(a, 0 if op == "add" else 1) and b.shape == shape:
         return b
     neutral = {"add": 0, "sub": 0, "mul": 1, "div": 1}
@@ -114,17 +112,24 @@ def _simplified(op: str, values: list[Value], shape: Shape) -> Value | None:
     return None
 
 
+def repeated(value: Value) -> Value | None:
+    """The number that a value is everywhere, if it is; rearrangements do not change that."""
+    inner = value.args[0] if value.op == "expand" else value
+    return inner if inner.op == "number" else None
+
+
 def reshape(value: Value, shape: Iterable[int]) -> Value:
     """The same elements in another shape."""
     shape = tuple(shape)
+    if repeated(value) is not None:
+        return expand(value, shape)
     return value if value.shape == shape else make("reshape", [value], shape)
 
 
 def expand(value: Value, shape: Iterable[int]) -> Value:
-    """Repeat along axes of size one."""
+    """Repeat along axes of size one; a number fills any shape."""
     shape = tuple(shape)
-    if value.op == "number":
-        return value
+    value = repeated(value) or value
     return value if value.shape == shape else make("expand", [value], shape)
 
 
@@ -133,7 +138,10 @@ def permute(value: Value, order: Iterable[int]) -> Value:
     order = tuple(order)
     if order == tuple(range(len(order))):
         return value
-    return make("permute", [value], (value.shape[axis] for axis in order), order)
+    shape = tuple(value.shape[axis] for axis in order)
+    if repeated(value) is not None:
+        return expand(value, shape)
+    return make("permute", [value], shape, order)
 
 
 def cut(value: Value, axis: int, start: int, length: int) -> Value:
@@ -147,6 +155,8 @@ def cut(value: Value, axis: int, start: int, length: int) -> Value:
     if value.op == "slice" and value.attrs[0] == axis:
         return cut(value.args[0], axis, value.attrs[1] + start, length)
     shape = (*value.shape[:axis], length, *value.shape[axis + 1 :])
+    if repeated(value) is not None:
+        return expand(value, shape)
     return make("slice", [value], shape, (axis, start))
 
 
@@ -169,15 +179,18 @@ def concat(values: Iterable[Value], axis: int) -> Value:
 def reduce(op: str, value: Value, axes: Iterable[int]) -> Value:
     """Sum or maximum over axes, which stay with size one."""
     axes = tuple(sorted(axes))
-    if op == "sum" and is_number(value):
-        raise ValueError("a number has no axes to sum over")
     shape = tuple(1 if axis in axes else n for axis, n in enumerate(value.shape))
+    if (one := repeated(value)) is not None:
+        times = value.size // math.prod(shape) if op == "sum" else 1
+        return expand(number(one.attrs * times), shape)
+    if _repeats(value):
+        value = _copy(value)
     return value if shape == value.shape else make(op, [value], shape, axes)
 
 
 def sum_to(value: Value, shape: Shape) -> Value:
     """Undo a broadcast: sum over the axes that it repeated."""
-    if value.op == "number" or value.shape == shape:
+    if value.shape == shape:
         return value
     lead = len(value.shape) - len(shape)
     axes = [a for a, n in enumerate(value.shape) if a < lead or (shape[a - lead] == 1 and n != 1)]
@@ -193,7 +206,31 @@ def matmul(value: Value, matrix: Value, transposed: bool = False) -> Value:
         transposed: use the matrix the other way round, (..., n) to (..., k).
     """
     out = matrix.shape[-2] if transposed else matrix.shape[-1]
+    if not _lies_in_rows(value):
+        value = _copy(value)
     return make("matmul", [value, matrix], (*value.shape[:-1], out), transposed)
+
+
+def _copy(value: Value) -> Value:
+    """A view in memory of its own: products and reductions walk through elements as they lie."""
+    return make("mul", [value, number(1)], value.shape)
+
+
+def _repeats(value: Value) -> bool:
+    """Whether a view reads an element more than once."""
+    return value.op in VIEWS and (value.op == "expand" or _repeats(value.args[0]))
+
+
+def _lies_in_rows(value: Value) -> bool:
+    """Whether each last axis is contiguous, and the next one begins at an even distance."""
+    last = value.op == "slice" and value.attrs[0] == len(value.shape) - 1
+    return _contiguous(value.args[0] if last else value)
+
+
+def _contiguous(value: Value) -> bool:
+    if value.op == "slice" and value.attrs[0] == 0:
+        return _contiguous(value.args[0])
+    return value.op not in VIEWS or (value.op == "reshape" and _contiguous(value.args[0]))
 
 
 def reachable(roots: Iterable[Value], stop: frozenset[Value] = frozenset()) -> list[Value]:

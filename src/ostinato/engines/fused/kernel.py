@@ -61,23 +61,17 @@ class Kernel:
             rows: B.
             split: gives the ports of one thread, which may differ in sums.
         """
-        count = max(1, min(torch.get_num_threads(), rows // 4))
-        borders = [rows * i // count for i in range(count + 1)]
         order = self.ports[name]
 
-        def part(thread: int) -> None:
-            own = ports | split(thread, count)
+        def part(thread: int, begin: int, end: int) -> None:
+            own = ports | split(thread)
             addresses = (ctypes.c_void_p * len(order))(*(own[port].address for port in order))
             strides = (ctypes.c_int64 * (2 * len(order)))(
                 *(n for port in order for n in (own[port].time, own[port].row))
             )
-            self.functions[name](addresses, strides, steps, borders[thread], borders[thread + 1])
+            self.functions[name](addresses, strides, steps, begin, end)
 
-        if count == 1:
-            part(0)
-        else:
-            # ctypes lets go of the interpreter's lock, so plain threads run side by side.
-            list(_pool(count).map(part, range(count)))
+        in_threads(rows, 4, part)
 
 
 def forward_program(core: Core, backward: Backward, name: str, saving: bool) -> Program:
@@ -141,31 +135,60 @@ def row_port(tensor: Tensor) -> Port:
     return Port(tensor.data_ptr(), 0, tensor.stride(0))
 
 
-def constant_ports(kernel: Kernel, name: str, constants: Sequence[Tensor]) -> tuple[Any, Any]:
-    """The constants of one function, matrices packed; returns ports and what keeps them alive."""
-    ports, alive = {}, []
-    for i, value in enumerate(kernel.core.constants):
-        tensor = constants[i].detach().to(kernel.dtype).contiguous()
-        alive.append(tensor)
-        ports[f"const_{i}"] = Port(tensor.data_ptr())
-        for transposed in (False, True):
-            port = packed(value, transposed)
-            if port in kernel.ports[name]:
-                panels = pack(tensor, transposed)
-                alive.append(panels)
-                ports[port] = Port(panels.data_ptr())
-    return ports, alive
+class Constants:
+    """The constants of a call as kernels read them; matrices are packed once.
+
+    Args:
+        kernel: whose they are.
+        tensors: their values.
+    """
+
+    def __init__(self, kernel: Kernel, tensors: Sequence[Tensor]) -> None:
+        self.kernel, self.tensors = kernel, [tensor.detach() for tensor in tensors]
+        self._alive: dict[str, Tensor] = {}
+
+    def ports(self, name: str) -> dict[str, Port]:
+        """The ports of one function."""
+        found = {}
+        for i, value in enumerate(self.kernel.core.constants):
+            found[f"const_{i}"] = self._port(f"const_{i}", self.tensors[i], Tensor.contiguous)
+            for transposed in (False, True):
+                port = packed(value, transposed)
+                if port in self.kernel.ports[name]:
+                    matrix = self.tensors[i].mT if transposed else self.tensors[i]
+                    found[port] = self._port(port, matrix, pack)
+        return found
+
+    def _port(self, name: str, tensor: Tensor, prepare: Callable[[Tensor], Tensor]) -> Port:
+        if name not in self._alive:
+            self._alive[name] = prepare(tensor)
+        return Port(self._alive[name].data_ptr())
 
 
-def pack(matrix: Tensor, transposed: bool) -> Tensor:
+def pack(matrix: Tensor) -> Tensor:
     """(k, n) or (K, k, n) as panels (…, n/panel, k, panel), the last one filled with zeros."""
-    matrix = matrix.transpose(-1, -2) if transposed else matrix
     panel = 4 * register_bytes() // matrix.element_size()
-    n = matrix.shape[-1]
-    count = -(-n // panel)
-    padded = matrix.new_zeros(*matrix.shape[:-1], count * panel)
-    padded[..., :n] = matrix
-    return padded.view(*matrix.shape[:-1], count, panel).transpose(-3, -2).contiguous()
+    missing = -matrix.shape[-1] % panel
+    if missing:
+        matrix = torch.nn.functional.pad(matrix, (0, missing))
+    panels = torch.unflatten(matrix, -1, (-1, panel))
+    return torch.transpose(panels, -3, -2).contiguous()
+
+
+def in_threads(rows: int, least: int, part: Callable[[int, int, int], None]) -> None:
+    """Cut rows among as many threads as torch uses: `part(thread, begin, end)`.
+
+    Args:
+        rows: how many there are.
+        least: rows that are worth a thread.
+        part: does the work; it must let go of the interpreter's lock to gain anything.
+    """
+    count = max(1, min(torch.get_num_threads(), rows // least))
+    borders = [rows * i // count for i in range(count + 1)]
+    if count == 1:
+        part(0, 0, rows)
+    else:
+        list(_pool(count).map(part, range(count), borders[:-1], borders[1:]))
 
 
 @cache

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, fx
+
+# Frames of these folders are not the user's; other folders may bear the same names.
+_LIBRARIES = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parents[2]}{os.sep}")
 
 
 class LowerError(Exception):
@@ -58,8 +64,8 @@ def operation(node: fx.Node) -> str:
 def line(node: fx.Node) -> str:
     """Where in the user's code an operation stands, if torch recorded it."""
     lines = [line.strip() for line in (node.meta.get("stack_trace") or "").splitlines()]
-    places = [i for i, line in enumerate(lines) if line.startswith("File ")]
-    user = [i for i in places if "/torch/" not in lines[i] and "/ostinato/" not in lines[i]]
+    places = [i for i, line in enumerate(lines) if line.startswith('File "')]
+    user = [i for i in places if not lines[i].removeprefix('File "').startswith(_LIBRARIES)]
     chosen = (user or places)[-1:]
     return "".join(f", at {' '.join(lines[i : i + 2])}" for i in chosen)
 

@@ -25,6 +25,7 @@ from ostinato.engines.fused.layout import (
     line,
     operation,
     row_shape,
+    shape_of,
 )
 
 aten = torch.ops.aten
@@ -57,6 +58,8 @@ def lower(fission: Fission) -> Core:
     """
     values: dict[fx.Node, Any] = {}
     trace = fission.trace
+    for before, after in zip(trace.carry, trace.new_carry, strict=True):
+        _check_carry(before, after)
     for i, node in enumerate(trace.carry):
         values[node] = ir.leaf("carry", i, row_shape(node))
     for i, node in enumerate(fission.inputs):
@@ -71,18 +74,19 @@ def lower(fission: Fission) -> Core:
         carry=tuple(leaves[node] for node in trace.carry),
         inputs=tuple(leaves[node] for node in fission.inputs),
         constants=tuple(leaves[node] for node in fission.constants),
-        new_carry=tuple(_full(values[node], node) for node in trace.new_carry),
-        exports=tuple(_full(values[node], node) for node in fission.exports),
+        new_carry=tuple(ir.expand(values[node], row_shape(node)) for node in trace.new_carry),
+        exports=tuple(ir.expand(values[node], row_shape(node)) for node in fission.exports),
     )
 
 
-def _full(value: Value, node: fx.Node) -> Value:
-    """A result must fill its shape, also where it is a number or a repeated value."""
-    return (
-        ir.make("expand", [value], row_shape(node))
-        if value.op == "number"
-        else ir.expand(value, row_shape(node))
-    )
+def _check_carry(before: fx.Node, after: fx.Node) -> None:
+    """Refuse a step that changes the shape or precision of its carry; the loop keeps its room."""
+    expected, got = (n.meta["val"] for n in (before, after))
+    if row_shape(before) != row_shape(after) or expected.dtype != got.dtype:
+        raise LowerError(
+            f"the step receives a carry of {expected.dtype} {list(row_shape(before))} a row and "
+            f"returns {got.dtype} {list(row_shape(after))}{line(after)}"
+        )
 
 
 def _lower_node(node: fx.Node, values: dict[fx.Node, Any]) -> Any:
@@ -142,14 +146,19 @@ def _pointwise(op: str) -> Callable[[fx.Node, dict[fx.Node, Any]], Value]:
     return rule
 
 
-def _reverse_subtract(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
-    a, b = (_aligned(arg, node, values) for arg in _args(node)[:2])
-    return ir.pointwise("sub", b, a)
+def _bitwise(op: str) -> Callable[[fx.Node, dict[fx.Node, Any]], Value]:
+    def rule(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+        if node.meta["val"].dtype != torch.bool:
+            raise LowerError(f"{operation(node)} of integers is outside the language{line(node)}")
+        return _pointwise(op)(node, values)
+
+    return rule
 
 
 def _relu(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
     x = _arg(node, 0, values)
-    return ir.pointwise("where", ir.pointwise("gt", x, 0.0), x, 0.0)
+    # NaN fails every comparison, and must come out as NaN.
+    return ir.pointwise("where", ir.pointwise("le", x, 0.0), 0.0, x)
 
 
 def _reciprocal(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
@@ -213,8 +222,10 @@ def _permute(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
     source, order = _args(node)[0], _args(node)[1]
     assert isinstance(source, fx.Node)
     rank, axis = len(source.meta["val"].shape), batch_axis(source)
-    rows = [a % rank for a in order if a % rank != axis]
-    return ir.permute(_arg(node, 0, values), (a - (a > axis) for a in rows))
+    rows = [_row_axis(source, a) for a in order if a % rank != axis]
+    # An axis that is folded into the batch stays in front with it.
+    lead = range(len(row_shape(node)) - len(rows))
+    return ir.permute(_arg(node, 0, values), (*lead, *rows))
 
 
 def _expand(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
@@ -228,7 +239,8 @@ def _row_axis(node: fx.Node, axis: Any) -> int:
     axis = axis % rank
     if axis == batch:
         raise LowerError(f"an operation goes over the batch, so rows mix{line(node)}")
-    return int(axis) - int(axis > batch)
+    folded = len(row_shape(node)) - (rank - 1)
+    return int(axis) - int(axis > batch) + folded
 
 
 def _split(node: fx.Node, values: dict[fx.Node, Any]) -> list[Value]:
@@ -245,7 +257,7 @@ def _slice(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
     assert isinstance(source, fx.Node)
     given: list[Any] = _args(node)[1:]
     axis, start, end, step = given + [0, None, None, 1][len(given) :]
-    if (axis or 0) == batch_axis(source) and start in (0, None):
+    if shape_of(source) == shape_of(node):
         return _arg(node, 0, values)
     if step != 1:
         raise LowerError(f"a slice with a step is outside the language{line(node)}")
@@ -286,11 +298,8 @@ def _getitem(node: fx.Node, values: dict[fx.Node, Any]) -> Any:
     return values[_args(node)[0]][_args(node)[1]]
 
 
-def _fill(value: float | None) -> Callable[[fx.Node, dict[fx.Node, Any]], Value]:
-    def rule(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
-        return ir.number(value if value is not None else _args(node)[1])
-
-    return rule
+def _fill(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    return ir.expand(ir.number(_args(node)[1]), row_shape(node))
 
 
 def _cast(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
@@ -322,28 +331,22 @@ _RULES: dict[Any, Callable[[fx.Node, dict[fx.Node, Any]], Any]] = {
     aten.pow.Tensor_Scalar: _pointwise("pow"),
     aten.logical_and.default: _pointwise("and"),
     aten.logical_or.default: _pointwise("or"),
-    aten.bitwise_not.default: _pointwise("not"),
-    aten.bitwise_and.Tensor: _pointwise("and"),
-    aten.bitwise_or.Tensor: _pointwise("or"),
+    aten.bitwise_not.default: _bitwise("not"),
+    aten.bitwise_and.Tensor: _bitwise("and"),
+    aten.bitwise_or.Tensor: _bitwise("or"),
     aten.where.self: _pointwise("where"),
-    aten.rsub.Scalar: _reverse_subtract,
-    aten.rsub.Tensor: _reverse_subtract,
     aten.relu.default: _relu,
     aten.reciprocal.default: _reciprocal,
     aten.clamp.default: _clamp,
     aten.clamp.Tensor: _clamp,
     aten.clone.default: _same,
     aten.alias.default: _same,
-    aten.detach.default: _same,
     aten._to_copy.default: _cast,
     aten.mm.default: _mm,
     aten.addmm.default: _addmm,
     aten.bmm.default: _bmm,
     aten.view.default: _reshape,
-    aten._unsafe_view.default: _reshape,
-    aten.reshape.default: _reshape,
     aten.unsqueeze.default: _reshape,
-    aten.squeeze.dim: _reshape,
     aten.squeeze.dims: _reshape,
     aten.permute.default: _permute,
     aten.expand.default: _expand,
@@ -353,8 +356,6 @@ _RULES: dict[Any, Callable[[fx.Node, dict[fx.Node, Any]], Any]] = {
     aten.cat.default: _concat,
     aten.sum.dim_IntList: _reduction("sum"),
     aten.amax.default: _reduction("max"),
-    aten.zeros_like.default: _fill(0.0),
-    aten.ones_like.default: _fill(1.0),
-    aten.full_like.default: _fill(None),
+    aten.full_like.default: _fill,
     operator.getitem: _getitem,
 }

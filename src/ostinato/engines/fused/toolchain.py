@@ -1,8 +1,10 @@
 """Compile generated C++ and load it; objects are cached on disk.
 
 The compiler is $CXX, else the first of c++, g++ and clang++ that is found, else the package
-`ziglang` if it is installed. The cache lies in $OSTINATO_CACHE, or under $XDG_CACHE_HOME, or in
-~/.cache/ostinato; an object is keyed by its source, the compiler, the flags and the processor.
+`ziglang` if it is installed. $OSTINATO_CXXFLAGS is added to the flags; $CXXFLAGS is not, because
+environments set it for packages that must run on any machine. The cache lies in $OSTINATO_CACHE,
+or under $XDG_CACHE_HOME, or in ~/.cache/ostinato. An object is named by a key, made of its source,
+the compiler, the flags and the processor, and by the digest of its content.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import os
 import platform
 import shlex
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -33,8 +36,8 @@ _TIMEOUT = 120
 @cache
 def find_compiler() -> tuple[str, ...] | None:
     """The command of a C++ compiler, or None."""
-    named = os.environ.get("CXX")
-    candidates = [shlex.split(named)] if named else [[name] for name in ("c++", "g++", "clang++")]
+    named = _words("CXX")
+    candidates = [named] if named else [["c++"], ["g++"], ["clang++"]]
     for command in candidates:
         if shutil.which(command[0]):
             return tuple(command)
@@ -52,15 +55,14 @@ def load(source: str, flags: tuple[str, ...] = FLAGS) -> ctypes.CDLL:
     compiler = find_compiler()
     if compiler is None:
         raise EngineError(no_compiler())
-    path = _cache_folder() / f"{_key(source, compiler, flags)}.so"
-    if path.exists():
-        try:
-            return ctypes.CDLL(str(path))
-        except OSError:
-            # A truncated or foreign object: build it anew.
-            path.unlink(missing_ok=True)
-    _compile(source, compiler, flags, path)
-    return ctypes.CDLL(str(path))
+    flags = (*flags, *_words("OSTINATO_CXXFLAGS"))
+    folder, key = _cache_folder(), _key(source, compiler, flags)
+    try:
+        return _cached(folder, key) or ctypes.CDLL(
+            str(_compile(source, compiler, flags, folder, key))
+        )
+    except OSError as error:
+        raise EngineError(f"generated code could not be compiled and loaded: {error}") from error
 
 
 def no_compiler() -> str:
@@ -73,19 +75,75 @@ def no_compiler() -> str:
     )
 
 
-def _compile(source: str, compiler: tuple[str, ...], flags: tuple[str, ...], path: Path) -> None:
-    """Write the object under a name of its own and rename it, so that none is ever half there."""
+def _words(variable: str) -> list[str]:
+    """The words of an environment variable, quoted as in a shell."""
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".build-") as folder:
-            unit, built = Path(folder) / "unit.cpp", Path(folder) / "unit.so"
-            unit.write_text(source, encoding="utf-8")
-            command = [*compiler, *flags, f"-I{HEADERS}", str(unit), "-o", str(built)]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT)
-            if done.returncode:
-                raise EngineError(f"{compiler[0]} failed: {_first_error(done.stderr)}")
-            os.replace(built, path)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise EngineError(f"generated code could not be compiled: {error}") from error
+        return shlex.split(os.environ.get(variable, ""))
+    except ValueError as error:
+        raise EngineError(f"${variable} cannot be read: {error}") from error
+
+
+def _cached(folder: Path, key: str) -> ctypes.CDLL | None:
+    """The object of a key; what was damaged is never loaded, since that could end the process."""
+    for path in folder.glob(f"{key}-*.so"):
+        if path.stem == f"{key}-{_digest(path)}":
+            return ctypes.CDLL(str(path))
+        path.unlink(missing_ok=True)
+    return None
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def _compile(
+    source: str, compiler: tuple[str, ...], flags: tuple[str, ...], folder: Path, key: str
+) -> Path:
+    """Write the object under a name of its own and rename it, so that none is ever half there."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as build:
+        unit, built = Path(build) / "unit.cpp", Path(build) / "unit.so"
+        unit.write_text(source, encoding="utf-8")
+        code, output = _run([*compiler, *flags, f"-I{HEADERS}", str(unit), "-o", str(built)])
+        if code:
+            reason = _first_error(output) if code > 0 else f"it was killed by signal {-code}"
+            raise EngineError(f"{compiler[0]} failed: {reason}")
+        path = folder / f"{key}-{_digest(built)}.so"
+        os.replace(built, path)
+    return path
+
+
+def _run(command: list[str]) -> tuple[int, str]:
+    """Exit status and output of a compiler; one that hangs is stopped with all its children.
+
+    Raises:
+        EngineError: if it takes too long.
+    """
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=_TIMEOUT)
+        except subprocess.TimeoutExpired as error:
+            _kill(process)
+            raise EngineError(f"{command[0]} did not end within {_TIMEOUT} s") from error
+        except BaseException:
+            _kill(process)
+            raise
+    return process.returncode, output
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """A driver's children hold its pipes open, so they have to end with it."""
+    if hasattr(os, "killpg"):
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
 
 
 def _first_error(output: str) -> str:
@@ -95,23 +153,22 @@ def _first_error(output: str) -> str:
 
 def _key(source: str, compiler: tuple[str, ...], flags: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
-    for part in (source, _headers(), " ".join((*compiler, *flags)), _version(compiler), _cpu()):
-        digest.update(part.encode())
+    for part in (source, _headers(), *compiler, *flags, _version(compiler), _cpu()):
+        digest.update(part.encode() + b"\0")
     return digest.hexdigest()[:32]
 
 
 @cache
 def _headers() -> str:
-    return "".join((HEADERS / name).read_text() for name in ("vector.h", "matmul.h"))
+    return "".join(
+        (HEADERS / name).read_text(encoding="utf-8") for name in ("vector.h", "matmul.h")
+    )
 
 
 @cache
 def _version(compiler: tuple[str, ...]) -> str:
-    try:
-        done = subprocess.run([*compiler, "--version"], capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise EngineError(f"the compiler {compiler[0]} does not answer: {error}") from error
-    return done.stdout
+    """What a compiler says about itself: another version may generate other code."""
+    return _run([*compiler, "--version"])[1]
 
 
 @cache
@@ -131,13 +188,15 @@ def _cache_folder() -> Path:
     Raises:
         EngineError: if it cannot be written, or others could put objects into it.
     """
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(os.environ.get("OSTINATO_CACHE") or Path(base) / "ostinato")
     try:
+        folder = _cache_path()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
-    except OSError as error:
-        raise EngineError(f"the cache {folder} cannot be made: {error}") from error
+    except (OSError, RuntimeError) as error:
+        raise EngineError(
+            f"the cache of compiled code cannot be made: {error}; set OSTINATO_CACHE to a folder "
+            "of your own"
+        ) from error
     if hasattr(os, "getuid"):
         theirs = status.st_uid not in (os.getuid(), 0)
         if theirs or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -148,3 +207,10 @@ def _cache_folder() -> Path:
     if not os.access(folder, os.W_OK):
         raise EngineError(f"the cache {folder} cannot be written; set OSTINATO_CACHE")
     return folder
+
+
+def _cache_path() -> Path:
+    named, base = os.environ.get("OSTINATO_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    if named:
+        return Path(named).expanduser()
+    return (Path(base) if base else Path.home() / ".cache") / "ostinato"
