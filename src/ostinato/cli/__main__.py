@@ -17,6 +17,7 @@ COMMANDS = {
     "generate": "Continue a text with a trained model.",
     "evaluate": "Measure a trained model on held-out data.",
     "explain": "Show which engine would run a cell, and why not the others.",
+    "bench": "Measure generated code against torch.nn and Python loops.",
     "papers": "List the papers, where their parts live and what was reproduced.",
     "reproduce": "Repeat a paper's experiment and compare with its numbers.",
     "info": "Show versions, hardware, compiler and engines.",

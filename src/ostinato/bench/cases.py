@@ -1,0 +1,162 @@
+"""The cases there are: a cell, the sizes it is run at, and the peers it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.bench.peers import (
+    Peer,
+    PythonLoop,
+    compiled_loop,
+    compiled_step,
+    reference,
+    torch_module,
+)
+from ostinato.bench.steps import ElmanStep, GRUStep, HeadsStep, LeakyStep, LSTMStep
+from ostinato.cells.layer_norm_lstm import LayerNormLSTMCell
+from ostinato.cells.lstm import LSTMCell
+from ostinato.core.cell import Cell
+from ostinato.core.errors import ArgumentError, nearest
+from ostinato.over.time import RNN
+
+
+@dataclass(frozen=True)
+class Size:
+    """Batch, steps and hidden size; the input is as wide as the state."""
+
+    batch: int
+    steps: int
+    hidden: int
+
+    def __str__(self) -> str:
+        return f"B={self.batch} T={self.steps} H={self.hidden}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One cell against its peers.
+
+    Attributes:
+        name: what the command calls it.
+        cell: builds the cell from D and H.
+        peers: by their name in the table.
+        sizes: at which it is measured.
+        slow: whether it is measured on demand only, since a peer takes minutes to compile.
+    """
+
+    name: str
+    cell: Callable[[int, int], Cell]
+    peers: Mapping[str, Peer]
+    sizes: Sequence[Size]
+    slow: bool = False
+
+
+@dataclass(frozen=True)
+class Contest:
+    """A layer and a peer that compute the same function of the same input.
+
+    Attributes:
+        ours: the layer on the fused engine.
+        peer: the module that it is compared with.
+        x: (B, T, D).
+        cotangent: (B, T, H), what the gradient of the outputs is taken against.
+    """
+
+    ours: RNN
+    peer: nn.Module
+    x: Tensor
+    cotangent: Tensor
+
+
+def contest(case: Case, peer: str, size: Size) -> Contest:
+    """Build both sides with the same weights; the same for every call."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        cell = case.cell(size.hidden, size.hidden)
+        shape = (size.batch, size.steps, size.hidden)
+        x, cotangent = torch.randn(shape, requires_grad=True), torch.randn(shape)
+        return Contest(RNN(cell, "fused"), case.peers[peer](cell), x, cotangent)
+
+
+def layer_norm_lstm(input_size: int, hidden_size: int) -> Cell:
+    """The layer-normalised LSTM with small gains.
+
+    With gains of one a fresh net is chaotic: after some hundred steps float32 and float64 have
+    nothing in common, and no two ways of computing it could be compared.
+    """
+    cell = LayerNormLSTMCell(input_size, hidden_size)
+    with torch.no_grad():
+        for name, parameter in cell.named_parameters():
+            if name.startswith("norm_") and name.endswith("weight"):
+                parameter.mul_(0.1)
+    return cell
+
+
+def peephole_lstm(input_size: int, hidden_size: int) -> Cell:
+    """The LSTM whose gates see c."""
+    return LSTMCell(input_size, hidden_size, peepholes=True)
+
+
+_TORCH_SIZES = tuple(
+    Size(*numbers)
+    for numbers in [(1, 1024, 64), (32, 512, 64), (8, 2048, 128), (32, 512, 256), (1, 1024, 256)]
+)
+_LOOP_SIZES = _TORCH_SIZES[:2]
+_FEW_STEPS = (Size(1, 16, 64), Size(32, 16, 64))
+_LOOPS: dict[str, Peer] = {"reference": reference, "Python loop": PythonLoop}
+_COMPILED: dict[str, Peer] = {"compiled step": compiled_step, "compiled loop": compiled_loop}
+
+CASES = {
+    case.name: case
+    for case in (
+        Case("lstm", LSTMStep, {"nn.LSTM": torch_module(nn.LSTM)}, _TORCH_SIZES),
+        Case("gru", GRUStep, {"nn.GRU": torch_module(nn.GRU)}, _TORCH_SIZES),
+        Case("elman", ElmanStep, {"nn.RNN": torch_module(nn.RNN)}, _TORCH_SIZES),
+        Case("layer-norm-lstm", layer_norm_lstm, _LOOPS, _LOOP_SIZES),
+        Case("peephole-lstm", peephole_lstm, _LOOPS, _LOOP_SIZES),
+        Case("leaky", LeakyStep, _LOOPS, _LOOP_SIZES),
+        Case("heads", HeadsStep, _LOOPS, _LOOP_SIZES),
+        Case("lstm-16", LSTMStep, _COMPILED, _FEW_STEPS, slow=True),
+        Case("layer-norm-lstm-16", layer_norm_lstm, _COMPILED, _FEW_STEPS, slow=True),
+    )
+}
+
+
+def select(names: Sequence[str] = (), *, slow: bool = False, quick: bool = False) -> list[Case]:
+    """The cases of these names.
+
+    Args:
+        names: none: all that are not slow.
+        slow: the slow ones besides.
+        quick: their shortened forms.
+
+    Raises:
+        ArgumentError: if a name is unknown.
+    """
+    for name in names:
+        if name not in CASES:
+            raise ArgumentError(f"No case is called {name!r}. {nearest(name, CASES)}")
+    chosen = [
+        case
+        for case in CASES.values()
+        if case.name in names or (case.slow and slow) or not (names or case.slow)
+    ]
+    return [shortened(case) if quick else case for case in chosen]
+
+
+def shortened(case: Case) -> Case:
+    """A case at its two smallest sizes, with few steps: it shows that it works, not how fast."""
+    sizes = [replace(size, steps=min(size.steps, 64)) for size in case.sizes[:2]]
+    return replace(case, sizes=sizes)
+
+
+def pairs(cases: Sequence[Case]) -> Iterator[tuple[Case, str, Size]]:
+    """Every case with every peer at every size."""
+    for case in cases:
+        for peer in case.peers:
+            for size in case.sizes:
+                yield case, peer, size

@@ -1,0 +1,99 @@
+"""A result as tables of text, for the screen and for Markdown alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from ostinato.bench.measure import MODES
+from ostinato.bench.result import CompileRow, Result, Row, geometric_mean
+from ostinato.bench.targets import verdicts
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text in rows and columns.
+
+    Attributes:
+        title: above it.
+        headings: of the columns.
+        rows: each as long as the headings.
+        numbers: the columns that are aligned to the right.
+    """
+
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    numbers: frozenset[int] = field(default=frozenset())
+
+
+def tables(result: Result) -> list[Table]:
+    """One for each case and peer, then means, compile times and targets."""
+    by_peer = groupby(result.rows, key=lambda row: (row.case, row.peer))
+    found = [_comparison(case, peer, list(rows)) for (case, peer), rows in by_peer]
+    found += [_means(result)] if result.rows else []
+    found += [_compilation(result)] if result.compile else []
+    found += [_failures(result)] if result.failures else []
+    return [*found, _targets(result)]
+
+
+def _comparison(case: str, peer: str, rows: Sequence[Row]) -> Table:
+    lines = []
+    for (size, threads), group in groupby(rows, key=lambda row: (row.size, row.threads)):
+        modes = {row.mode: row for row in group}
+        lines.append([size, str(threads), *(cell for m in MODES for cell in _cells(modes[m]))])
+    headings = ["size", "threads"]
+    headings += [h for mode in MODES for h in (f"{mode}, ms", f"{peer}, ms", "ratio")]
+    return Table(f"{case} against {peer}", headings, lines, frozenset(range(1, 8)))
+
+
+def _cells(row: Row) -> list[str]:
+    if row.ratio is None or row.spread is None:
+        return ["", "", "none: they disagree"]
+    low, high = row.spread
+    ratio = f"{row.ratio:.2f} [{low:.2f}, {high:.2f}]{_mark([row])}"
+    return [f"{row.ours_ms:.2f}", f"{row.peer_ms:.2f}", ratio]
+
+
+def _means(result: Result) -> Table:
+    lines = []
+    keys = dict.fromkeys((row.case, row.peer, row.threads) for row in result.rows)
+    for case, peer, threads in keys:
+        rows = [r for r in result.rows if (r.case, r.peer, r.threads) == (case, peer, threads)]
+        by_mode = [[row for row in rows if row.mode == mode] for mode in MODES]
+        means = [_number(geometric_mean(chosen)) + _mark(chosen) for chosen in by_mode]
+        lines.append([case, peer, str(threads), *means])
+    headings = ["case", "peer", "threads", *MODES]
+    return Table("Geometric means of the ratios", headings, lines, frozenset((2, 3, 4)))
+
+
+def _failures(result: Result) -> Table:
+    told = {(r.case, r.peer, r.size, str(r.threads), r.failure or "") for r in result.failures}
+    headings = ["case", "peer", "size", "threads", "what"]
+    return Table("Disagreements", headings, sorted(told), frozenset((3,)))
+
+
+def _compilation(result: Result) -> Table:
+    lines = [
+        [row.cache, str(row.steps), f"{row.first:.2f}", f"{row.next:.3f}{_mark([row])}"]
+        for row in result.compile
+    ]
+    headings = ["cache", "T", "first cell of a process, s", "further cell, s"]
+    return Table("Time until a cell is ready", headings, lines, frozenset((1, 2, 3)))
+
+
+def _targets(result: Result) -> Table:
+    lines = [
+        [verdict.text, verdict.aim, _number(verdict.measured), verdict.outcome]
+        for verdict in verdicts(result)
+    ]
+    return Table("Targets", ["target", "aim", "measured", ""], lines, frozenset((1, 2)))
+
+
+def _mark(rows: Sequence[Row | CompileRow]) -> str:
+    return " †" if any(row.crowded for row in rows) else ""
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"

@@ -1,0 +1,66 @@
+"""`ostinato bench`: ratios against named peers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ostinato.core.errors import ArgumentError, OstinatoError
+
+
+def bench(
+    names: str = "all",
+    *,
+    threads: str = "1,2",
+    repeats: int = 9,
+    json: Path | None = None,
+    out: Path | None = None,
+    quick: bool = False,
+    compile: bool = False,
+) -> None:
+    """Measure generated code against torch.nn and Python loops.
+
+    No ratio is given for two sides that do not agree in outputs and gradients; then the exit
+    status is 1. A target that is not met is a result: the exit status is 0.
+
+    Args:
+        names: which cases, with commas between them; "all": these, and the time to compile.
+        threads: numbers of CPU threads, with commas between them.
+        repeats: pairs of samples behind each ratio.
+        json: a file for the result.
+        out: a folder; JSON, Markdown and picture go into one below it, named as the processor.
+        quick: few steps and repeats, to see that all works.
+        compile: also the cases whose peers are torch.compile, which take minutes.
+    """
+    from ostinato.bench.cases import select
+    from ostinato.bench.report import dumped, save, show, write
+    from ostinato.bench.run import run
+    from ostinato.experiments.report import progress
+
+    everything = names == "all"
+    cases = select(() if everything else names.split(","), slow=compile, quick=quick)
+    with progress() as track:
+        result = run(
+            cases,
+            _numbers(threads),
+            min(repeats, 3) if quick else repeats,
+            compile_time=everything and not quick,
+            track=track,
+        )
+    show(result)
+    if json is not None:
+        write(json, dumped(result).encode())
+    if out is not None:
+        for path in save(result, out / result.machine.slug):
+            print(path)
+    if result.failures:
+        told = "; ".join(dict.fromkeys(f"{r.case} {r.size}: {r.failure}" for r in result.failures))
+        raise OstinatoError(f"no ratio for sides that do not agree: {told}")
+
+
+def _numbers(words: str) -> list[int]:
+    try:
+        return [int(word) for word in words.split(",")]
+    except ValueError as error:
+        raise ArgumentError(
+            f"--threads takes numbers with commas between them, e.g. 1,2; got {words!r}."
+        ) from error

@@ -1,0 +1,20 @@
+"""A picture is drawn of what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ostinato.bench.picture import picture
+
+PNG = b"\x89PNG"
+
+
+def test_a_result_is_drawn(result):
+    assert picture(result).startswith(PNG)
+
+
+def test_rows_without_a_ratio_are_left_out(result, changed):
+    nothing = replace(result, rows=[])
+    assert picture(nothing).startswith(PNG)
+    failed = changed(lambda row: True, ratio=None, spread=None, failure="no")
+    assert picture(failed) == picture(nothing)
