@@ -10,8 +10,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/index.md", "docs/cells.md"])
-def test_examples_run(page, capsys):
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/index.md", "docs/cells.md", "docs/training.md"]
+)
+def test_examples_run(page, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), flags=re.S)
     assert blocks
     namespace = {}

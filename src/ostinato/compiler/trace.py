@@ -111,7 +111,7 @@ def _check_rows(mode: FakeTensorMode) -> None:
     assert mode.shape_env is not None
     for guard in mode.shape_env.guards:
         symbols = list(guard.expr.free_symbols)
-        equal = guard.expr.subs({symbol: symbols[0] for symbol in symbols})
+        equal = guard.expr.subs(dict.fromkeys(symbols, symbols[0]))
         if equal != True:  # noqa: E712 (a truth value of sympy)
             raise TraceError(
                 f"the step depends on how many rows there are ({guard.expr}); len(x) fixes "
