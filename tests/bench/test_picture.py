@@ -18,3 +18,7 @@ def test_rows_without_a_ratio_are_left_out(result, changed):
     assert picture(nothing).startswith(PNG)
     failed = changed(lambda row: True, ratio=None, spread=None, failure="no")
     assert picture(failed) == picture(nothing)
+
+
+def test_crowded_rows_look_different(result, changed):
+    assert picture(changed(lambda row: True, crowded=True)) != picture(result)
