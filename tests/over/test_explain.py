@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
@@ -17,6 +19,59 @@ def test_it_names_the_choice_and_the_reasons():
     peep = str(ost.explain(make_cell("LSTM", 3, 4, peepholes=True)))
     assert "no: torch's LSTM has no peepholes" in peep
     assert "chosen → fused" in peep
+
+
+def test_it_takes_the_step_apart():
+    text = str(ost.explain(ost.RNN(make_cell("LSTM", 3, 4)), torch.randn(2, 5, 3)))
+    for line in (
+        "  before the loop  1 operation: addmm",
+        "  in the loop      12 operations: mm, add ×2, split_with_sizes, sigmoid ×3, mul ×3",
+        "  after the loop   nothing",
+        "  sunk             gradients of recur.weight",
+        "  core             dense, nonlinear; verified by Jacobians",
+        "    state[0] ← state[0] dense, nonlinear; state[1] elementwise, nonlinear",
+        "    state[1] ← state[0] dense, nonlinear; state[1] elementwise, affine",
+        "  a step and row   128 FLOPs in products, 52 elsewhere",
+        "bytes: 64 of state, 64 of input; 256 of weights for all rows",
+    ):
+        assert line in text
+    assert len(text.splitlines()) <= 25
+
+
+def test_the_parts_are_plain_data_too():
+    (told,) = json.loads(json.dumps(ost.explain(make_cell("GRU", 3, 4)).as_dict()))
+    assert told["operations"]["before the loop"]["addmm"] == 1
+    assert told["sunk"] == ["recur.weight"]
+    assert told["cost"]["products"] == 2 * 4 * 12
+    assert told["structure"]["couplings"] == [
+        {
+            "new": "state",
+            "old": "state",
+            "pattern": "dense",
+            "heads": 1,
+            "block": [4, 4],
+            "degree": "nonlinear",
+        }
+    ]
+
+
+def test_a_step_that_cannot_be_traced_is_explained_all_the_same():
+    class Branching(ost.Cell):
+        input_size = 4
+
+        def initial_state(self, batch_size):
+            return self.zeros(batch_size, 4)
+
+        def forward(self, x, h):
+            h = h + x if x.sum() >= 0 else h
+            return h, h
+
+    told = ost.explain(Branching())
+    assert "cannot be taken apart: Python control flow depends on the value of a tensor" in str(
+        told
+    )
+    assert "h = h + x if x.sum() >= 0 else h" in told.as_dict()[0]["untraced"]
+    assert told.as_dict()[0]["chosen"] == "reference"
 
 
 def test_every_recurrence_of_a_model_is_listed():

@@ -27,7 +27,7 @@ aten = torch.ops.aten
 # More than one, so that no operation takes the batch for an axis that repeats.
 _ROWS = 2
 
-_ARRANGE = {
+ARRANGE = {
     aten.view, aten._unsafe_view, aten.reshape, aten.permute, aten.transpose, aten.t,
     aten.expand, aten.repeat, aten.slice, aten.select, aten.split, aten.split_with_sizes,
     aten.unbind, aten.unsqueeze, aten.squeeze, aten.cat, aten.stack, aten.flip, aten.roll,
@@ -37,7 +37,7 @@ _LINEAR = {
     aten.add, aten.sub, aten.rsub, aten.neg, aten.clone, aten.alias, aten.detach,
     aten.lift_fresh_copy, aten.sum, aten.mean,
 }  # fmt: skip
-_REDUCE = {
+REDUCE = {
     aten.sum, aten.mean, aten.amax, aten.amin, aten.prod, aten.any, aten.all, aten.logsumexp,
 }  # fmt: skip
 # Where their elements go is not followed, but they are linear in every operand.
@@ -45,8 +45,8 @@ _SPREAD = {
     aten.index, aten.index_select, aten.gather, aten.constant_pad_nd, aten.cumsum,
     aten.convolution, aten.mv, aten.dot,
 }  # fmt: skip
-_PRODUCT = {aten.mm, aten.bmm, aten.addmm, aten.baddbmm}
-_FRESH = {
+PRODUCT = {aten.mm, aten.bmm, aten.addmm, aten.baddbmm}
+FRESH = {
     aten.zeros_like, aten.ones_like, aten.full_like, aten.empty_like, aten.new_zeros,
     aten.new_ones, aten.new_full, aten.new_empty,
 }  # fmt: skip
@@ -119,13 +119,13 @@ class _Marker(fx.Interpreter):
         args, kwargs = self.fetch_args_kwargs_from_env(n)
         marks = [each for each in pytree.tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
         packet = getattr(n.target, "overloadpacket", None)
-        if packet in _FRESH:
+        if packet in FRESH:
             return _nothing(n, len(marks[0]) // 3)
-        if packet in _ARRANGE:
+        if packet in ARRANGE:
             return _arranged(n.target, args, kwargs)
-        if packet in _PRODUCT:
+        if packet in PRODUCT:
             return _product(*marks)
-        if packet in _REDUCE:
+        if packet in REDUCE:
             return _raised(_reduced(n, *args), 1 if packet in _LINEAR else 2)
         if torch.Tag.pointwise in getattr(n.target, "tags", ()) or packet in _LINEAR:
             return _pointwise(n, args)

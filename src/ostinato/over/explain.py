@@ -1,9 +1,9 @@
-"""Which engine runs a recurrence, and what every engine said to it."""
+"""How a recurrence would be run: its step taken apart, and what every engine said to it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,9 @@ from ostinato.core.registry import Decision, engines, recorded_decisions
 from ostinato.core.state import describe, leaves
 from ostinato.over.time import RNN
 
+if TYPE_CHECKING:
+    from ostinato.over.anatomy import Anatomy
+
 
 @dataclass(frozen=True)
 class Explanation:
@@ -21,9 +24,11 @@ class Explanation:
 
     Attributes:
         decisions: one for every recurrence that the call evaluated, in their order.
+        anatomies: of each, its step taken apart, or why that cannot be done.
     """
 
     decisions: tuple[Decision, ...]
+    anatomies: tuple[Anatomy | str, ...]
 
     def as_dict(self) -> list[dict[str, Any]]:
         """The same as plain data: a list with one entry for each recurrence."""
@@ -38,16 +43,17 @@ class Explanation:
                 "chosen": d.chosen,
                 "engines": d.reasons,
                 "passed over": d.doubts,
+                **({"untraced": anatomy} if isinstance(anatomy, str) else anatomy.as_dict()),
             }
-            for d in self.decisions
+            for d, anatomy in zip(self.decisions, self.anatomies, strict=True)
         ]
 
     def __str__(self) -> str:
-        return "\n\n".join(_paragraph(decision) for decision in self.decisions)
+        return "\n\n".join(map(_paragraph, self.decisions, self.anatomies))
 
 
 def explain(recurrent: nn.Module, x: Any = None, **call: Any) -> Explanation:
-    """Say how a layer, a cell or a whole model would be run on an input.
+    """Say how a layer, a cell or a whole model would be run on an input, and why so.
 
     The call is really made, since the engines' answers depend on all of it.
 
@@ -62,6 +68,9 @@ def explain(recurrent: nn.Module, x: Any = None, **call: Any) -> Explanation:
     Raises:
         ArgumentError: if x is missing where it cannot be made up, or nothing was evaluated.
     """
+    # The compiler is loaded when it is needed: it takes as long as all else together.
+    from ostinato.over.anatomy import dissect
+
     layer = RNN(recurrent) if isinstance(recurrent, Cell) else recurrent
     if x is None:
         x = _example(recurrent)
@@ -72,7 +81,7 @@ def explain(recurrent: nn.Module, x: Any = None, **call: Any) -> Explanation:
             f"{type(recurrent).__name__} evaluated no recurrence in this call. Pass an "
             "ost.Cell, a layer over time, or a module that runs one."
         )
-    return Explanation(tuple(decisions))
+    return Explanation(tuple(decisions), tuple(dissect(d.recurrence) for d in decisions))
 
 
 def _example(recurrent: nn.Module) -> Tensor:
@@ -86,7 +95,7 @@ def _example(recurrent: nn.Module) -> Tensor:
     return like.new_zeros(8, 128, size)
 
 
-def _paragraph(decision: Decision) -> str:
+def _paragraph(decision: Decision, anatomy: Anatomy | str) -> str:
     r, known = decision.recurrence, engines()
     parameters = sum(p.numel() for p in r.cell.parameters()) if r.cell is not None else None
     masks = [name for name in ("valid", "restart", "checkpoint") if getattr(r, name) is not None]
@@ -97,6 +106,10 @@ def _paragraph(decision: Decision) -> str:
     ]
     facts += [] if parameters is None else [f"  {parameters:,} parameters"]
     facts += [f"  with {', '.join(masks)}"] if masks else []
+    if isinstance(anatomy, str):
+        facts.append(f"  cannot be taken apart: {anatomy}")
+    else:
+        facts += [f"  {line}" for line in anatomy.lines()]
     width = max(len(name) for name in decision.reasons)
     for name, reason in decision.reasons.items():
         doubt = decision.doubts.get(name)
