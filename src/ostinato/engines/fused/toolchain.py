@@ -76,11 +76,12 @@ def no_compiler() -> str:
 
 
 def _words(variable: str) -> list[str]:
-    """The words of an environment variable, quoted as in a shell."""
+    """The words of an environment variable; what cannot be taken apart is one word."""
+    value = os.environ.get(variable, "")
     try:
-        return shlex.split(os.environ.get(variable, ""))
-    except ValueError as error:
-        raise EngineError(f"${variable} cannot be read: {error}") from error
+        return shlex.split(value)
+    except ValueError:
+        return [value]
 
 
 def _cached(folder: Path, key: str) -> ctypes.CDLL | None:
