@@ -83,7 +83,7 @@ def test_every_recurrence_of_a_model_is_listed():
     )
     entries = ost.explain(stack, torch.randn(2, 5, 3), lengths=[5, 1]).as_dict()
     assert [entry["recurrence"] for entry in entries] == ["GRUCell", "GRUCell", "MinimalGatedCell"]
-    assert [entry["chosen"] for entry in entries] == ["torch", "torch", "fused"]
+    assert [entry["chosen"] for entry in entries] == ["fused", "fused", "fused"]
     assert [entry["reverse"] for entry in entries] == [False, True, False]
 
 

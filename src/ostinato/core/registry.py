@@ -17,6 +17,19 @@ from ostinato.core.state import State
 logger = logging.getLogger("ostinato")
 
 
+@dataclass(frozen=True)
+class Doubt:
+    """Why `auto` would rather use another engine for a recurrence.
+
+    Attributes:
+        reason: in words.
+        rank: what the engine's rank falls to.
+    """
+
+    reason: str
+    rank: int
+
+
 class Engine(Protocol):
     """A way to evaluate a recurrence.
 
@@ -33,8 +46,8 @@ class Engine(Protocol):
     def decline(self, recurrence: Recurrence) -> str | None:
         """Why this engine cannot evaluate the recurrence with its full meaning, or None."""
 
-    def hesitate(self, recurrence: Recurrence) -> str | None:
-        """Why `auto` should pass over this engine, though it could do it, or None."""
+    def hesitate(self, recurrence: Recurrence) -> Doubt | None:
+        """Why `auto` should try other engines first for this recurrence, or None."""
 
     def run(self, recurrence: Recurrence) -> tuple[State, Any]:
         """The last carry and the outputs, leaves (T, ...); outputs on padding are free."""
@@ -49,7 +62,7 @@ class Decision:
         requested: the engine that was asked for, or "auto".
         chosen: its name.
         reasons: for each engine, why it declines, or None if it applies; best rank first.
-        doubts: for engines that apply, why "auto" passes over them.
+        doubts: for engines that apply, why "auto" would rather use another.
     """
 
     recurrence: Recurrence
@@ -90,18 +103,14 @@ def choose(recurrence: Recurrence, requested: str, exhaustive: bool = True) -> D
     known = engines()
     if requested != "auto" and requested not in known:
         raise EngineError(f"No engine is called {requested!r}. {nearest(requested, known)}")
+    doubted = {name: engine.hesitate(recurrence) for name, engine in known.items()}
+    ranks = {n: known[n].rank if doubt is None else doubt.rank for n, doubt in doubted.items()}
+    order = sorted(known, key=lambda name: -ranks[name])
     reasons: dict[str, str | None] = {}
-    doubts: dict[str, str] = {}
     chosen = requested
-    for name in known if exhaustive or requested == "auto" else [requested]:
-        engine = known[name]
-        doubt = engine.hesitate(recurrence)
-        if not exhaustive and doubt and requested == "auto":
-            continue
-        reasons[name] = engine.decline(recurrence)
-        if doubt and reasons[name] is None:
-            doubts[name] = doubt
-        if chosen == "auto" and reasons[name] is None and name not in doubts:
+    for name in order if exhaustive or requested == "auto" else [requested]:
+        reasons[name] = known[name].decline(recurrence)
+        if chosen == "auto" and reasons[name] is None:
             chosen = name
             if not exhaustive:
                 break
@@ -112,6 +121,7 @@ def choose(recurrence: Recurrence, requested: str, exhaustive: bool = True) -> D
             f"The engine {chosen!r} cannot run {recurrence.name}: {reasons[chosen]}. "
             f"Engines that can: {', '.join(able)}; or engine='auto'."
         )
+    doubts = {n: d.reason for n, d in doubted.items() if d and n in reasons and not reasons[n]}
     return Decision(recurrence, requested, chosen, reasons, doubts)
 
 

@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ostinato.core.errors import CellError
 from ostinato.core.recurrence import Recurrence
+from ostinato.core.registry import Doubt
 from ostinato.core.state import State, describe, leaves, map_state, split, stack, unbind
 
 
@@ -28,7 +29,7 @@ class Reference:
         """Never: this engine takes everything."""
         return None
 
-    def hesitate(self, recurrence: Recurrence) -> str | None:
+    def hesitate(self, recurrence: Recurrence) -> Doubt | None:
         """Never."""
         return None
 

@@ -13,7 +13,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from ostinato.core.cell import Cell, Native
 from ostinato.core.recurrence import Recurrence
-from ostinato.core.state import State
+from ostinato.core.registry import Doubt
+from ostinato.core.state import State, leaves
 
 
 class TorchNative:
@@ -32,8 +33,13 @@ class TorchNative:
             return native
         return _unsupported(recurrence)
 
-    def hesitate(self, recurrence: Recurrence) -> str | None:
-        """Never."""
+    def hesitate(self, recurrence: Recurrence) -> Doubt | None:
+        """On the CPU only the LSTM has a fused implementation behind it."""
+        cell = recurrence.cell
+        native = cell.native() if isinstance(cell, Cell) else ""
+        on_cpu = all(leaf.device.type == "cpu" for leaf in leaves(recurrence.init))
+        if isinstance(native, Native) and native.function != "lstm" and on_cpu:
+            return Doubt(f"torch.{native.function} is slower than generated code on the CPU", 4)
         return None
 
     def run(self, recurrence: Recurrence) -> tuple[State, Any]:

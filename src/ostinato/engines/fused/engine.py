@@ -22,6 +22,7 @@ from ostinato.compiler.stages import Stages, stages
 from ostinato.compiler.trace import TraceError, trace
 from ostinato.core.errors import EngineError
 from ostinato.core.recurrence import Recurrence
+from ostinato.core.registry import Doubt
 from ostinato.core.state import State, index, leaves, map_state, split
 from ostinato.engines.fused.gradient import Call, Fused, rows_contiguous
 from ostinato.engines.fused.kernel import Constants, Kernel
@@ -64,10 +65,11 @@ class FusedCPU:
         plan = self._plans.get(recurrence.without_masks())
         return plan if isinstance(plan, str) else None
 
-    def hesitate(self, recurrence: Recurrence) -> str | None:
+    def hesitate(self, recurrence: Recurrence) -> Doubt | None:
         """A step of unknown identity has to be traced at every call."""
         if recurrence.identity is None and recurrence.steps < 1000:
-            return "a plain function is traced anew at every call, which pays for long sequences"
+            reason = "a plain function is traced anew at every call, which pays for long sequences"
+            return Doubt(reason, -1)
         return None
 
     def run(self, recurrence: Recurrence) -> tuple[State, Any]:
@@ -157,9 +159,11 @@ def _plan(recurrence: Recurrence) -> Plan | str:
         return "hooks on a module of the step would run only once, while it is traced"
     first = index(recurrence.xs, 0)
     try:
-        fission = split_step(trace(recurrence.step, recurrence.init, first))
-        for node in fission.kinds:
+        traced = trace(recurrence.step, recurrence.init, first)
+        # All nodes: what is done in place has no user, and so belongs to no part.
+        for node in traced.nodes:
             _check(node)
+        fission = split_step(traced)
         kernel, parts = Kernel(lower(fission), _dtype(recurrence)), stages(fission)
         use_own_products(parts.inputs)
         return Plan(fission, parts, kernel)
@@ -178,11 +182,11 @@ def _hooked(module: torch.nn.Module) -> bool:
 
 def _check(node: fx.Node) -> None:
     """Refuse what happens only once, or in another order, outside the loop."""
+    if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+        raise LowerError(f"{node.target} draws random numbers inside the step; pass them in")
     schema = getattr(node.target, "_schema", None)
     if schema is not None and schema.is_mutable:
         raise LowerError(f"{schema.name} changes a tensor in place")
-    if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
-        raise LowerError(f"{node.target} draws random numbers inside the step; pass them in")
 
 
 def _dtype(recurrence: Recurrence) -> torch.dtype:
@@ -222,7 +226,10 @@ def _core_step(plan: Plan, rows: int) -> Any:
     fission = plan.fission
 
     def step(carry: list[Tensor], inputs: list[Tensor], constants: list[Tensor]) -> Any:
-        fed = [from_rows(u, node, rows) for u, node in zip(inputs, fission.inputs, strict=True)]
+        fed = [
+            from_rows(value, node, rows).to(node.meta["val"].dtype)
+            for value, node in zip(inputs, fission.inputs, strict=True)
+        ]
         results = plan.stages.core(rows, *carry, *fed, *constants)
         new, exports = results[: len(carry)], results[len(carry) :]
         shaped = zip(exports, fission.exports, strict=True)
