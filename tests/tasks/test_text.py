@@ -103,7 +103,7 @@ def test_too_short_says_how_much_is_needed(path, tmp_path):
     with pytest.raises(DataError, match=r"fox.txt has \d+ characters; at least 5001"):
         TextTask(path, window=5000)
     (tmp_path / "empty.txt").write_text("")
-    with pytest.raises(DataError, match="has 0 characters; at least 129"):
+    with pytest.raises(DataError, match="has 0 characters; at least 65"):
         TextTask(str(tmp_path / "empty.txt"))
 
 

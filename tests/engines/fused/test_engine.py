@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -52,7 +54,7 @@ REFUSED = {
     "random numbers": (lambda c, x, h: h + x + torch.rand_like(x), "draws random numbers"),
     "dropout": (
         lambda c, x, h: nn.functional.dropout(h + x, 0.5, True),
-        "draws random numbers",
+        "draws random numbers|in place",
     ),
     "len": (lambda c, x, h: h / len(x) + x, "how many rows"),
     "len of state": (lambda c, x, h: h.sum(-1, keepdim=True) / len(h) + x, "how many rows"),
@@ -71,8 +73,6 @@ def test_a_step_that_must_be_refused_is_named_and_auto_runs_it(name):
     function, words = REFUSED[name]
     found = reason(function)
     assert found is not None, "it was taken"
-    import re
-
     assert re.search(words, found), found
 
 
@@ -114,7 +114,7 @@ def test_autocast_hooks_and_transforms_are_refused():
     hooked.module.register_forward_hook(lambda *_: None)
     with pytest.raises(EngineError, match="hooks"):
         ost.RNN(hooked, "fused")(x)
-    with pytest.raises(EngineError, match="torch.func"):
+    with pytest.raises(EngineError, match=r"torch\.func"):
         torch.func.vmap(lambda each: ost.RNN(plain, "fused")(each)[0])(x[None])
 
 
@@ -153,13 +153,12 @@ def test_outputs_of_any_structure():
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.xfail(reason="a trace sees neither detach nor no_grad nor a rule of one's own")
 @pytest.mark.parametrize("kind", ["detach", "no_grad", "autograd.Function"])
 def test_gradients_that_the_step_holds_back(kind):
     class Straight(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x):
-            return x.round() if ctx is None else torch.floor(x)
+            return torch.floor(x)
 
         @staticmethod
         def backward(ctx, g):
@@ -176,10 +175,11 @@ def test_gradients_that_the_step_holds_back(kind):
             h = Straight.apply(h) * 0.5 + h
         return torch.tanh(h + x), x
 
-    both(step, torch.randn(2, 3).double(), torch.randn(3, 2, 3).double())
+    h, x = torch.randn(2, 3), torch.randn(3, 2, 3)
+    with pytest.raises(ost.EngineError, match="gradients differ|values differ"):
+        ost.scan(step, h, x, engine="fused")
 
 
-@pytest.mark.xfail(reason="the structure of the carry is not compared")
 @pytest.mark.parametrize("engine", ["auto", "fused"])
 def test_a_carry_of_another_structure_is_refused(engine):
     def step(state, x):

@@ -30,6 +30,7 @@ from ostinato.engines.fused.layout import LowerError, from_rows, to_rows
 from ostinato.engines.fused.lower import lower
 from ostinato.engines.fused.products import use_own_products
 from ostinato.engines.fused.toolchain import find_compiler, no_compiler
+from ostinato.engines.fused.verify import disagreement
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,17 @@ class FusedCPU:
         recurrence = recurrence.without_masks()
         plan = self._plans.get(recurrence)
         assert isinstance(plan, Plan)
-        ready = _Ready(plan, recurrence.reverse)
-        if not torch.is_grad_enabled():
-            return _in_windows(ready, recurrence, _window(plan, recurrence), _run)
-        if recurrence.checkpoint is None:
-            return _run(ready, recurrence.init, recurrence.xs)
-        return _in_windows(ready, recurrence, recurrence.checkpoint, _recomputed)
+        return _evaluate(plan, recurrence)
+
+
+def _evaluate(plan: Plan, recurrence: Recurrence) -> tuple[State, Any]:
+    """All steps, in one piece or in windows."""
+    ready = _Ready(plan, recurrence.reverse)
+    if not torch.is_grad_enabled():
+        return _in_windows(ready, recurrence, _window(plan, recurrence), _run)
+    if recurrence.checkpoint is None:
+        return _run(ready, recurrence.init, recurrence.xs)
+    return _in_windows(ready, recurrence, recurrence.checkpoint, _recomputed)
 
 
 class _Ready:
@@ -166,7 +172,9 @@ def _plan(recurrence: Recurrence) -> Plan | str:
         fission = split_step(traced)
         kernel, parts = Kernel(lower(fission), _dtype(recurrence)), stages(fission)
         use_own_products(parts.inputs)
-        return Plan(fission, parts, kernel)
+        plan = Plan(fission, parts, kernel)
+        tensors = list(traced.constants.values())
+        return disagreement(recurrence, tensors, lambda part: _evaluate(plan, part)) or plan
     except (TraceError, LowerError, EngineError) as error:
         return str(error)
 
