@@ -160,5 +160,6 @@ def test_reachable_lists_arguments_first_and_stops_where_told(x):
     inner = pointwise("exp", v)
     outer = pointwise("add", inner, v)
     assert ir.reachable([outer]) == [v, inner, outer]
-    assert ir.reachable([outer], frozenset({inner})) == [v, inner, outer]
+    assert ir.reachable([pointwise("sub", pointwise("tanh", v), inner)])[1].op == "tanh"
+    assert ir.reachable([outer], frozenset({inner})) == [inner, v, outer]
     assert ir.reachable([inner, inner], frozenset({inner})) == [inner]

@@ -247,7 +247,7 @@ class Writer:
         return view(value, self.given, self.copied)
 
     def _loop(self, stage: Stage) -> list[str]:
-        names = {value: f"v{value.order}" for value in stage.values}
+        names = {value: f"v{k}" for k, value in enumerate(stage.values)}
         operands: dict[View, str] = {}
         body = []
         for value in stage.values:

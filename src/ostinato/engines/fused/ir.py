@@ -234,13 +234,20 @@ def _contiguous(value: Value) -> bool:
 
 
 def reachable(roots: Iterable[Value], stop: frozenset[Value] = frozenset()) -> list[Value]:
-    """Everything the roots are computed from, arguments first; values in `stop` are leaves."""
+    """Everything the roots are computed from, arguments first; values in `stop` are leaves.
+
+    The order follows the roots alone: what else the process has made must not show in generated
+    code, or the cache would not know it again.
+    """
     found: dict[Value, None] = {}
-    pending = list(roots)
+    pending = [(root, False) for root in reversed(list(roots))]
     while pending:
-        value = pending.pop()
-        if value not in found:
+        value, entered = pending.pop()
+        if value in found:
+            continue
+        if entered or value in stop or not value.args:
             found[value] = None
-            if value not in stop:
-                pending.extend(value.args)
-    return sorted(found, key=lambda value: value.order)
+        else:
+            pending.append((value, True))
+            pending.extend((arg, False) for arg in reversed(value.args))
+    return list(found)
