@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -196,10 +197,19 @@ def _accelerator(config: TrainConfig) -> Any:
         raise ArgumentError("--device is 'cuda', but torch sees no CUDA device. Use --device cpu.")
     accelerate = extra("accelerate", "train", "Training")
     _forget_single_process(accelerate)
-    return accelerate.Accelerator(
+    accelerator = accelerate.Accelerator(
         cpu=config.device == "cpu",
         mixed_precision={"fp32": "no", "bf16": "bf16"}[config.precision],
     )
+    if accelerator.num_processes > 1:
+        # Threads of the process group that outlive the interpreter end the process by abort.
+        atexit.register(_leave_group)
+    return accelerator
+
+
+def _leave_group() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _forget_single_process(accelerate: Any) -> None:
