@@ -64,6 +64,11 @@ def split(trace: Trace) -> Fission:
     for node in trace.nodes:
         if node.op != "output" and (node in needed or node.op == "placeholder"):
             kinds[node] = _kind(node, trace, kinds, feeding)
+    return regroup(trace, kinds)
+
+
+def regroup(trace: Trace, kinds: dict[fx.Node, Kind]) -> Fission:
+    """The split of a step by given kinds."""
     return Fission(
         trace=trace,
         kinds=kinds,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from torch import nn
 from torch.utils import _pytree as pytree
@@ -33,9 +33,16 @@ class PlanCache(Generic[P]):
     def __init__(self, build: Callable[[Recurrence], P], most: int = 16) -> None:
         self.build, self.most = build, most
         self._plans: WeakKeyDictionary[nn.Module, OrderedDict[Hashable, P]] = WeakKeyDictionary()
+        self._latest: tuple[ref[Recurrence], P] | None = None
 
     def get(self, recurrence: Recurrence) -> P:
         """The plan of a recurrence; a step of unknown identity is planned anew."""
+        # An engine is asked first whether it takes a recurrence, then to run it.
+        if self._latest is None or self._latest[0]() is not recurrence:
+            self._latest = (ref(recurrence), self._find(recurrence))
+        return self._latest[1]
+
+    def _find(self, recurrence: Recurrence) -> P:
         if recurrence.identity is None:
             return self.build(recurrence)
         module, *flags = recurrence.identity

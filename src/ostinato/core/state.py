@@ -22,11 +22,15 @@ State = Any
 
 def leaves(tree: State) -> list[Tensor]:
     """The tensors of a tree, in a fixed order."""
+    if isinstance(tree, Tensor):
+        return [tree]
     return [leaf for leaf in pytree.tree_leaves(tree) if leaf is not None]
 
 
 def map_state(function: Callable[..., Any], tree: State, *others: State) -> State:
     """Apply `function` to corresponding leaves of trees of one structure; None stays None."""
+    if isinstance(tree, Tensor):
+        return function(tree, *others)
     return pytree.tree_map(
         lambda leaf, *rest: None if leaf is None else function(leaf, *rest), tree, *others
     )

@@ -84,7 +84,8 @@ class RNN(SequenceLayer):
         fresh = self.initial_state(batch)
         if state is None:
             state = fresh
-        check_like(state, fresh, "The given state", "Pass None, or what the layer returned.")
+        else:
+            check_like(state, fresh, "The given state", "Pass None, or what the layer returned.")
         noise = options.noise
         if noise is None and self.training:
             noise = self.sample_noise(batch, steps, options.generator)

@@ -49,7 +49,9 @@ def _compute(value, args):
     if value.op == "matmul":
         x, matrix = args[0], args[1][0]
         matrix = matrix.mT if value.attrs else matrix
-        return torch.einsum("bhk,hkn->bhn", x, matrix) if matrix.dim() == 3 else x @ matrix
+        heads = matrix.dim() == 3
+        product = torch.einsum("bhk,hkn->bhn", x, matrix) if heads else x @ matrix
+        return product + sum(args[2:])
     if value.op == "slice":
         axis, start = value.attrs
         return args[0].narrow(axis + 1, start, value.shape[axis])

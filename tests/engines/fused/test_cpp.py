@@ -10,8 +10,9 @@ import torch
 
 import ostinato as ost
 from ostinato.engines.fused import ir
-from ostinato.engines.fused.cpp import Program, source
+from ostinato.engines.fused.cpp import source
 from ostinato.engines.fused.ir import leaf, number, pointwise
+from ostinato.engines.fused.program import Program
 
 from .kernels import both, needs_compiler
 from .steps import STEPS
@@ -26,8 +27,8 @@ def program(name="forward", **fields):
 
 
 def test_every_port_is_named_once_and_in_order():
-    text, ports = source([program()], "float")
-    assert ports == {"forward": ["y", "x", "w", "first_0", "last_0", "packed_n0"]}
+    text, (writer,) = source([program()], "float")
+    assert writer.ports == ["y", "x", "w", "first_0", "last_0", "packed_n0"]
     assert text.count('extern "C" void forward') == 1
     assert "typedef float real" in text
 

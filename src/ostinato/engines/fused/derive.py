@@ -16,6 +16,9 @@ from ostinato.engines.fused import ir
 from ostinato.engines.fused.ir import Shape, Value, pointwise
 from ostinato.engines.fused.lower import Core
 
+# Operations whose result is kept for the gradient; all others are cheaper done again.
+_DEAR = frozenset({"matmul", "sum", "max", *ir.FUNCTIONS, "pow"}) - {"abs", "sign", "floor", "not"}
+
 
 @dataclass(frozen=True)
 class MatrixSink:
@@ -39,7 +42,7 @@ class Backward:
     Attributes:
         grad_carry: leaves, the cotangent of the carry after the step.
         grad_exports: leaves, the cotangents of the exports.
-        saved: products of the forward step that are read, not computed again.
+        saved: values of the forward step that are read, not computed again.
         carry: cotangent of the carry before the step.
         inputs: cotangent of every input; None where it is zero.
         constants: by the index of a constant, its gradient from one row of one step.
@@ -71,19 +74,37 @@ def derive(core: Core) -> Backward:
         if total is None or not value.args:
             continue
         if value.op == "matmul":
-            matrices.append(MatrixSink(value.args[1].attrs, value.args[0], total))
+            matrices.append(MatrixSink(value.args[1].attrs, value.args[0], ir.in_rows(total)))
         for arg, part in zip(value.args, _RULES[value.op](value, total), strict=True):
             if part is not None and arg.op != "number":
                 cotangents[arg].append(_fitted(part, arg.shape))
+    carry = tuple(totals.get(v) or _zeros(v.shape) for v in core.carry)
+    inputs = tuple(totals.get(v) for v in core.inputs)
+    constants = {v.attrs: total for v in core.constants if (total := totals.get(v)) is not None}
+    sunk = [part for sink in matrices for part in (sink.entering, sink.returning)]
     return Backward(
         grad_carry=grad_carry,
         grad_exports=grad_exports,
-        saved=tuple(value for value in order if value.op == "matmul"),
-        carry=tuple(totals.get(v) or _zeros(v.shape) for v in core.carry),
-        inputs=tuple(totals.get(v) for v in core.inputs),
-        constants={v.attrs: total for v in core.constants if (total := totals.get(v)) is not None},
+        saved=_saved(order, [*carry, *inputs, *constants.values(), *sunk]),
+        carry=carry,
+        inputs=inputs,
+        constants=constants,
         matrices=tuple(matrices),
     )
+
+
+def _saved(forward: list[Value], gradients: Iterable[Value | None]) -> tuple[Value, ...]:
+    """What gradients read of the forward step and what costs more to compute than to keep."""
+    known, found, seen = set(forward), set[Value](), set[Value]()
+    pending = [value for value in gradients if value is not None]
+    while pending:
+        value = pending.pop()
+        if value in known and value.op in _DEAR:
+            found.add(value)
+        elif value not in seen:
+            seen.add(value)
+            pending.extend(value.args)
+    return tuple(value for value in forward if value in found)
 
 
 def _zeros(shape: Shape) -> Value:
@@ -179,7 +200,11 @@ def _where(value: Value, g: Value) -> Parts:
 
 
 def _matmul(value: Value, g: Value) -> Parts:
-    return [ir.matmul(g, value.args[1], transposed=not value.attrs), None]
+    return [
+        ir.matmul(g, value.args[1], transposed=not value.attrs),
+        None,
+        *([g] * len(value.args[2:])),
+    ]
 
 
 def _slice(value: Value, g: Value) -> Parts:

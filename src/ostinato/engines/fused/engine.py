@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -24,7 +25,8 @@ from ostinato.core.errors import EngineError
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt
 from ostinato.core.state import State, index, leaves, map_state, split
-from ostinato.engines.fused.gradient import Call, Fused, rows_contiguous
+from ostinato.engines.fused.absorb import absorb
+from ostinato.engines.fused.gradient import Call, Fused, forward, rows_contiguous
 from ostinato.engines.fused.kernel import Constants, Kernel
 from ostinato.engines.fused.layout import LowerError, from_rows, to_rows
 from ostinato.engines.fused.lower import lower
@@ -46,6 +48,18 @@ class Plan:
     fission: Fission
     stages: Stages
     kernel: Kernel
+
+    @cached_property
+    def flat(self) -> list[bool]:
+        """For each leaf of x, whether a stage outside the kernel reads it."""
+        fission, parts = self.fission, self.stages
+        early = _placeholders(parts.inputs)
+        late = _placeholders(parts.outputs)[len(fission.exports) :]
+        used = {node for node, each in zip(fission.inputs, late, strict=False) if each.users}
+        return [
+            any(user.op != "output" for user in each.users) or node in used
+            for node, each in zip(fission.trace.x, early, strict=False)
+        ]
 
 
 class FusedCPU:
@@ -81,6 +95,11 @@ class FusedCPU:
         return _evaluate(plan, recurrence)
 
 
+def _placeholders(stage: fx.GraphModule) -> list[fx.Node]:
+    """What a stage is given, the number of rows aside."""
+    return [node for node in stage.graph.nodes if node.op == "placeholder"][1:]
+
+
 def _evaluate(plan: Plan, recurrence: Recurrence) -> tuple[State, Any]:
     """All steps, in one piece or in windows."""
     ready = _Ready(plan, recurrence.reverse)
@@ -107,11 +126,13 @@ _WINDOW_BYTES = 4 * 2**20
 
 def _window(plan: Plan, recurrence: Recurrence) -> int:
     """Steps that are run together where nothing has to be kept for a gradient."""
+    fission, core = plan.fission, plan.kernel.core
+    fed = zip(fission.inputs, core.inputs, strict=True)
+    width = sum(value.size for node, value in fed if node not in fission.trace.x)
+    if not width:
+        return recurrence.steps
     rows = next(leaf.shape[1] for leaf in leaves(recurrence.xs))
-    core = plan.kernel.core
-    width = sum(value.size for value in (*core.inputs, *core.new_carry, *core.exports))
-    size = rows * width * plan.kernel.dtype.itemsize
-    return max(16, _WINDOW_BYTES // max(size, 1))
+    return max(16, _WINDOW_BYTES // (rows * width * plan.kernel.dtype.itemsize))
 
 
 def _in_windows(
@@ -169,7 +190,7 @@ def _plan(recurrence: Recurrence) -> Plan | str:
         # All nodes: what is done in place has no user, and so belongs to no part.
         for node in traced.nodes:
             _check(node)
-        fission = split_step(traced)
+        fission = absorb(split_step(traced), _dtype(recurrence))
         kernel, parts = Kernel(lower(fission), _dtype(recurrence)), stages(fission)
         use_own_products(parts.inputs)
         plan = Plan(fission, parts, kernel)
@@ -203,22 +224,29 @@ def _dtype(recurrence: Recurrence) -> torch.dtype:
 
 def _run(ready: _Ready, carry: State, xs: Any) -> tuple[State, Any]:
     """Some steps: input part, loop, output part."""
-    plan, constants = ready.plan, ready.constants
-    fission, kernel = plan.fission, plan.kernel
-    flat_xs = [None if x is None else x.flatten(0, 1) for x in pytree.tree_leaves(xs)]
+    plan, kernel, constants = ready.plan, ready.plan.kernel, ready.constants
     steps, rows = leaves(xs)[0].shape[:2]
-    fed = plan.stages.inputs(steps * rows, *flat_xs, *constants)
+    fission, given = plan.fission, pytree.tree_leaves(xs)
+    # To flatten may be to copy, and the kernel takes any strides.
+    flat = [x.flatten(0, 1) if use else None for x, use in zip(given, plan.flat, strict=True)]
+    fed = plan.stages.inputs(steps * rows, *flat, *constants)
+    direct = dict(zip(fission.trace.x, given, strict=True))
     inputs = [
-        rows_contiguous(to_rows(value.to(kernel.dtype), node, steps, rows))
+        direct[node] if node in direct else to_rows(value, node, steps, rows)
         for value, node in zip(fed, fission.inputs, strict=True)
     ]
+    inputs = [rows_contiguous(each.to(kernel.dtype)) for each in inputs]
     init, structure = pytree.tree_flatten(carry)
     init = [leaf.contiguous() for leaf in init]
     call = Call(kernel, steps, rows, ready.reverse, ready.packed, _core_step(plan, rows))
-    results = Fused.apply(call, *init, *inputs, *ready.fixed)  # type: ignore[no-untyped-call]
-    last, exported = results[: len(init)], results[len(init) :]
+    tensors = (*init, *inputs, *ready.fixed)
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        results = Fused.apply(call, *tensors)  # type: ignore[no-untyped-call]
+        last, exported = results[: len(init)], results[len(init) :]
+    else:
+        last, exported, _ = forward(call, tensors, saving=False)
     exports = [
-        from_rows(value, node, steps * rows)
+        from_rows(value, node, steps * rows).to(node.meta["val"].dtype)
         for value, node in zip(exported, fission.exports, strict=True)
     ]
     ys = plan.stages.outputs(steps * rows, *exports, *fed, *constants)

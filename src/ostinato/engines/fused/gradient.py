@@ -7,14 +7,16 @@ The gradient is the reverse loop. Second derivatives go through the core as torc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ostinato.engines.fused.derive import MatrixSink
+from ostinato.engines.fused import ir
 from ostinato.engines.fused.kernel import (
     Constants,
     Kernel,
@@ -24,6 +26,8 @@ from ostinato.engines.fused.kernel import (
     row_port,
     sequence_port,
 )
+
+X = TypeVar("X")
 
 
 @dataclass(frozen=True)
@@ -55,18 +59,26 @@ class Call:
         last = (self.steps - 1) * port.time * tensor.element_size()
         return Port(port.address + last, -port.time, port.row)
 
-    def empty(self, shape: tuple[int, ...]) -> Tensor:
-        """Room for (T, B, *shape)."""
-        return torch.empty(self.steps, self.rows, *shape, dtype=self.kernel.dtype)
+    def empty(self, shape: tuple[int, ...], extra: int = 0) -> Tensor:
+        """Room for (T + extra, B, *shape)."""
+        return room((self.steps + extra, self.rows, *shape), self.kernel.dtype)
 
-    def before(self, init: Tensor, trajectory: Tensor) -> Tensor:
+    def trajectory(self, init: Tensor) -> Tensor:
+        """Room for a carry before every step and after the last (T + 1, B, ...)."""
+        trajectory = self.empty(init.shape[1:], 1)
+        trajectory[-1 if self.reverse else 0] = init
+        return trajectory
+
+    def before(self, trajectory: Tensor) -> Tensor:
         """The carry before every step (T, B, ...)."""
-        if self.reverse:
-            return torch.cat([trajectory[1:], init[None]])
-        return torch.cat([init[None], trajectory[:-1]])
+        return trajectory[1:] if self.reverse else trajectory[:-1]
 
-    def parts(self, tensors: tuple[Tensor, ...]) -> tuple[list[Tensor], ...]:
-        """Initial carry, inputs and constants."""
+    def after(self, trajectory: Tensor) -> Tensor:
+        """The carry after every step (T, B, ...)."""
+        return trajectory[:-1] if self.reverse else trajectory[1:]
+
+    def parts(self, tensors: tuple[X, ...]) -> tuple[list[X], ...]:
+        """What belongs to the initial carry, the inputs and the constants."""
         core = self.kernel.core
         a, b = len(core.carry), len(core.carry) + len(core.inputs)
         return list(tensors[:a]), list(tensors[a:b]), list(tensors[b:])
@@ -78,116 +90,156 @@ class Fused(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: Call, *tensors: Tensor) -> Any:
         """Run the loop; `tensors` are initial carry, inputs and constants."""
-        saving = any(ctx.needs_input_grad)
-        kept = _forward(call, tensors, "forward_saving" if saving else "forward")
-        trajectory = [kept[f"carry_{i}"] for i in range(len(call.kernel.core.carry))]
-        if saving:
-            saved = [kept[f"saved_{i}"] for i in range(len(call.kernel.backward.saved))]
-            ctx.call = call
-            ctx.save_for_backward(*tensors, *trajectory, *saved)
-        end = 0 if call.reverse else call.steps - 1
-        return (*(each[end].clone() for each in trajectory), *_exports(call, tensors, kept))
+        last, exports, kept = forward(call, tensors, saving=True)
+        ctx.call, ctx.given = call, len(tensors)
+        # What is given out shares memory with what is kept: saving it too reveals a change of it.
+        ctx.save_for_backward(*tensors, *kept, *exports)
+        return (*last, *exports)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
         """The reverse loop; or, for a second derivative, torch's own over the core."""
         call: Call = ctx.call
-        count = sum(map(len, (call.kernel.core.carry, call.kernel.core.inputs)))
-        count += len(call.kernel.core.constants)
         saved = ctx.saved_tensors
-        tensors, kept = saved[:count], saved[count:]
+        tensors, kept = saved[: ctx.given], saved[ctx.given :]
+        wanted = ctx.needs_input_grad[1:]
         if torch.is_grad_enabled():
-            return (None, *_differentiable(call, tensors, ctx.needs_input_grad[1:], grads))
-        return (None, *_backward(call, tensors, kept, grads))
+            return (None, *_differentiable(call, tensors, wanted, grads))
+        return (None, *backward(call, tensors, kept, wanted, grads))
 
 
-def _forward(call: Call, tensors: tuple[Tensor, ...], name: str) -> dict[str, Tensor]:
-    """The results of the forward loop, by port."""
-    init, inputs, _ = call.parts(tensors)
-    results = call.kernel.programs[name].results
-    kept = {port: call.empty(value.shape) for port, value in results.items()}
-    ports = {port: call.sequence(tensor) for port, tensor in kept.items()}
-    ports |= {f"input_{i}": call.sequence(tensor) for i, tensor in enumerate(inputs)}
-    ports |= {f"init_{i}": row_port(tensor) for i, tensor in enumerate(init)}
-    fixed = call.constants.ports(name)
-    call.kernel.run(name, ports | fixed, call.steps, call.rows, lambda _: {})
-    return kept
+def forward(
+    call: Call, tensors: tuple[Tensor, ...], saving: bool
+) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+    """The forward loop.
 
-
-def _exports(call: Call, tensors: tuple[Tensor, ...], kept: dict[str, Tensor]) -> list[Tensor]:
-    """What the output stage reads; a carry is taken from its trajectory."""
-    core, (init, *_) = call.kernel.core, call.parts(tensors)
-    exports = []
-    for i, value in enumerate(core.exports):
-        if not is_carry(core, value):
-            exports.append(kept[f"export_{i}"])
-        elif value in core.new_carry:
-            exports.append(kept[f"carry_{core.new_carry.index(value)}"])
+    Returns:
+        The last carry, the exports, and what `backward` needs if `saving`: the trajectory of
+        every carry, and the saved values of all steps side by side.
+    """
+    core, (init, inputs, _) = call.kernel.core, call.parts(tensors)
+    name = "forward_saving" if saving else "forward"
+    program = call.kernel.programs[name]
+    ports = {f"input_{i}": call.sequence(tensor) for i, tensor in enumerate(inputs)}
+    trajectories: dict[int, Tensor] = {}
+    last = [torch.empty_like(leaf) for leaf in init]
+    for i, leaf in enumerate(core.carry):
+        if leaf in program.carried:
+            place = list(program.carried).index(leaf)
+            ports |= {f"first_{place}": row_port(init[i]), f"last_{place}": row_port(last[i])}
         else:
-            which = core.carry.index(value)
-            exports.append(call.before(init[which], kept[f"carry_{which}"]))
-    return exports
+            trajectories[i] = call.trajectory(init[i])
+            ports[f"before_{i}"] = call.sequence(call.before(trajectories[i]))
+            ports[f"carry_{i}"] = call.sequence(call.after(trajectories[i]))
+    put_out = {i: call.empty(v.shape) for i, v in enumerate(core.exports) if not is_carry(core, v)}
+    ports |= {f"export_{i}": call.sequence(tensor) for i, tensor in put_out.items()}
+    saved = call.empty((_width(call.kernel.backward.saved),)) if saving else None
+    if saved is not None:
+        ports |= _saved_ports(call, saved, backwards=False)
+    call.kernel.run(name, ports | call.constants.ports(name), call.steps, call.rows, lambda _: {})
+    for i, trajectory in trajectories.items():
+        last[i].copy_(trajectory[0 if call.reverse else -1])
+    exports = [
+        put_out[i] if i in put_out else _exported(call, value, trajectories)
+        for i, value in enumerate(core.exports)
+    ]
+    return last, exports, [*trajectories.values(), *([] if saved is None else [saved])]
 
 
-def _backward(
-    call: Call, tensors: tuple[Tensor, ...], saved: tuple[Tensor, ...], grads: tuple[Tensor, ...]
+def _exported(call: Call, value: ir.Value, trajectories: dict[int, Tensor]) -> Tensor:
+    """A carry that is put out: part of its trajectory."""
+    core = call.kernel.core
+    if value in core.new_carry:
+        part = call.after(trajectories[core.new_carry.index(value)])
+    else:
+        part = call.before(trajectories[core.carry.index(value)])
+    # Not a view to autograd, so that whoever gets it may change it.
+    return part.data
+
+
+def _width(saved: tuple[ir.Value, ...]) -> int:
+    return sum(value.size for value in saved)
+
+
+def _saved_ports(call: Call, saved: Tensor, backwards: bool) -> dict[str, Port]:
+    """The ports of the saved values, which lie side by side (T, B, width)."""
+    sizes = [value.size for value in call.kernel.backward.saved]
+    parts = torch.split(saved, sizes, -1)
+    return {f"saved_{i}": call.sequence(part, backwards) for i, part in enumerate(parts)}
+
+
+def backward(
+    call: Call,
+    tensors: tuple[Tensor, ...],
+    kept: tuple[Tensor, ...],
+    wanted: tuple[bool, ...],
+    grads: tuple[Tensor, ...],
 ) -> list[Tensor | None]:
-    """Gradients of initial carry, inputs and constants."""
-    core, backward = call.kernel.core, call.kernel.backward
-    init, inputs, constants = call.parts(tensors)
-    size = len(core.carry)
-    before = [call.before(a, b) for a, b in zip(init, saved[:size], strict=True)]
-    results = call.kernel.programs["backward"].results
-    kept = {port: call.empty(value.shape) for port, value in results.items()}
-    grad_last = [grad.contiguous() for grad in grads[:size]]
+    """Gradients of initial carry, inputs and constants; None where none is wanted.
+
+    Args:
+        call: as in `forward`.
+        tensors: as in `forward`.
+        kept: what `forward` returned for it.
+        wanted: which of `tensors` need a gradient.
+        grads: of the last carry and of the exports.
+    """
+    core, gradient = call.kernel.core, call.kernel.backward
+    count, (_, inputs, constants) = len(core.carry), call.parts(tensors)
+    _, wanted_inputs, wanted_constants = call.parts(wanted)
+    program = call.kernel.programs["backward"]
+    grad_last = [grad.contiguous() for grad in grads[:count]]
     grad_init = [torch.empty_like(grad) for grad in grad_last]
-    read = {"input": inputs, "before": before, "saved": saved[size:]}
-    read["grad_export"] = [rows_contiguous(grad) for grad in grads[size:]]
-    sequences = {f"{kind}_{i}": each for kind, of in read.items() for i, each in enumerate(of)}
-    ports = {port: call.sequence(each, backwards=True) for port, each in (sequences | kept).items()}
-    ports |= {f"first_{i}": row_port(each) for i, each in enumerate(grad_last)}
+    ports = {f"first_{i}": row_port(each) for i, each in enumerate(grad_last)}
     ports |= {f"last_{i}": row_port(each) for i, each in enumerate(grad_init)}
-    fixed = call.constants.ports("backward")
-    threads, dtype = torch.get_num_threads(), call.kernel.dtype
-    sums = {
-        f"sum_{i}": torch.zeros(threads, *value.shape, dtype=dtype)
-        for i, value in backward.constants.items()
-    }
+    read = {f"input_{i}": tensor for i, tensor in enumerate(inputs)}
+    read |= {f"before_{i}": call.before(tensor) for i, tensor in enumerate(kept[:count])}
+    read |= {f"grad_export_{i}": tensor for i, tensor in enumerate(grads[count:])}
+    read = {port: rows_contiguous(each) for port, each in read.items() if port in program.read}
+    ports |= {port: call.sequence(each, backwards=True) for port, each in read.items()}
+    ports |= _saved_ports(call, kept[count], backwards=True)
+    found: dict[int, Tensor] = {}
+    for i, value in enumerate(gradient.inputs):
+        if value is not None:
+            port = port_of(program.results, value)
+            needed = wanted_inputs[i] or port not in call.kernel.optional["backward"]
+            if needed and port not in ports:
+                found[i] = like(inputs[i])
+                ports[port] = call.sequence(found[i], backwards=True)
+            elif needed:
+                found[i] = found[int(port.removeprefix("grad_input_"))]
+    sums = _sums(call, wanted_constants)
     call.kernel.run(
         "backward",
-        ports | fixed,
+        ports | call.constants.ports("backward"),
         call.steps,
         call.rows,
         lambda thread: {port: Port(each[thread].data_ptr()) for port, each in sums.items()},
     )
-    grad_constants = [
-        sums[f"sum_{i}"].sum(0) if i in backward.constants else None for i in range(len(constants))
-    ]
-    for sink in backward.matrices:
-        found = grad_constants[sink.constant]
-        product = _matrix_gradient(call, sink, before, inputs, kept)
-        grad_constants[sink.constant] = product if found is None else found + product
-    grad_inputs = [None if v is None else kept[port_of(results, v)] for v in backward.inputs]
-    return [*grad_init, *grad_inputs, *grad_constants]
+    grad_constants: list[Tensor | None] = [None] * len(constants)
+    for port, each in sums.items():
+        i = _constant(call, port)
+        total, before = each.sum(0), grad_constants[i]
+        grad_constants[i] = total if before is None else before + total
+    return [*grad_init, *(found.get(i) for i in range(len(inputs))), *grad_constants]
 
 
-def _matrix_gradient(
-    call: Call,
-    sink: MatrixSink,
-    before: list[Tensor],
-    inputs: list[Tensor],
-    kept: dict[str, Tensor],
-) -> Tensor:
-    """Σ over steps and rows of what went into a product, times what came back."""
-    results = call.kernel.programs["backward"].results
-    known = {"carry": before, "input": inputs}.get(sink.entering.op)
-    entering = (
-        kept[port_of(results, sink.entering)] if known is None else (known[sink.entering.attrs])
-    )
-    returning = kept[port_of(results, sink.returning)]
-    if len(call.kernel.core.constants[sink.constant].shape) == 3:
-        return torch.einsum("tbhk,tbhn->hkn", entering, returning)
-    return entering.reshape(-1, entering.shape[-1]).T @ returning.reshape(-1, returning.shape[-1])
+def _sums(call: Call, wanted: list[bool]) -> dict[str, Tensor]:
+    """Zeros for what is summed over steps and rows (threads, ...)."""
+    program, core = call.kernel.programs["backward"], call.kernel.core
+    found = {}
+    for port in (*program.sums, *program.outers):
+        constant = _constant(call, port)
+        if wanted[constant] or port in program.sums:
+            shape = (torch.get_num_threads(), *core.constants[constant].shape)
+            found[port] = torch.zeros(shape, dtype=call.kernel.dtype)
+    return found
+
+
+def _constant(call: Call, port: str) -> int:
+    """Which constant a sum belongs to."""
+    kind, i = port.split("_")
+    return int(i) if kind == "sum" else call.kernel.backward.matrices[int(i)].constant
 
 
 def _differentiable(
@@ -213,6 +265,25 @@ def _differentiable(
         )
     )
     return [next(found) if needed else None for needed in wanted]
+
+
+def room(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Memory for a large result.
+
+    numpy asks for large pages, torch does not: to write into fresh memory is three times as fast.
+    """
+    if math.prod(shape) * dtype.itemsize < 2**22:
+        return torch.empty(shape, dtype=dtype)
+    kind = np.float32 if dtype == torch.float32 else np.float64
+    return torch.from_numpy(np.empty(shape, kind))
+
+
+def like(tensor: Tensor) -> Tensor:
+    """Memory for the gradient of (T, B, ...), with rows and steps in the same order."""
+    if tensor.stride(1) > tensor.stride(0):
+        steps, rows, *rest = tensor.shape
+        return room((rows, steps, *rest), tensor.dtype).transpose(0, 1)
+    return room(tuple(tensor.shape), tensor.dtype)
 
 
 def rows_contiguous(tensor: Tensor) -> Tensor:

@@ -197,18 +197,25 @@ def sum_to(value: Value, shape: Shape) -> Value:
     return reshape(reduce("sum", value, axes), shape)
 
 
-def matmul(value: Value, matrix: Value, transposed: bool = False) -> Value:
+def matmul(
+    value: Value, matrix: Value, transposed: bool = False, start: Value | None = None
+) -> Value:
     """Multiply the last axis with a constant matrix (k, n), or head by head with (K, k, n).
 
     Args:
         value: (..., k), or (K, k) for one matrix a head.
         matrix: a constant.
         transposed: use the matrix the other way round, (..., n) to (..., k).
+        start: what the product is added to: of its shape, or one row of it, (n,).
     """
     out = matrix.shape[-2] if transposed else matrix.shape[-1]
-    if not _lies_in_rows(value):
-        value = _copy(value)
-    return make("matmul", [value, matrix], (*value.shape[:-1], out), transposed)
+    args = [in_rows(value), matrix, *([] if start is None else [start])]
+    return make("matmul", args, (*value.shape[:-1], out), transposed)
+
+
+def in_rows(value: Value) -> Value:
+    """A value whose last axes lie in memory as products read them; a copy if need be."""
+    return value if _lies_in_rows(value) else _copy(value)
 
 
 def _copy(value: Value) -> Value:

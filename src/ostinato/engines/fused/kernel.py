@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from ostinato.engines.fused import ir
-from ostinato.engines.fused.cpp import Program, packed, source
+from ostinato.engines.fused.cpp import source
 from ostinato.engines.fused.derive import Backward, derive
+from ostinato.engines.fused.fold import fold
 from ostinato.engines.fused.lower import Core
+from ostinato.engines.fused.program import Program, packed
+from ostinato.engines.fused.routines import REALS, connect, pack
 from ostinato.engines.fused.toolchain import load
-
-_REALS = {torch.float32: "float", torch.float64: "double"}
 
 
 @dataclass(frozen=True)
@@ -39,16 +40,19 @@ class Kernel:
     """
 
     def __init__(self, core: Core, dtype: torch.dtype) -> None:
-        self.core, self.dtype = core, dtype
-        self.backward: Backward = derive(core)
+        self.core, self.dtype = fold(core), dtype
+        self.backward: Backward = derive(self.core)
         programs = [
-            forward_program(core, self.backward, "forward", saving=False),
-            forward_program(core, self.backward, "forward_saving", saving=True),
-            backward_program(core, self.backward),
+            forward_program(self.core, self.backward, "forward", saving=False),
+            forward_program(self.core, self.backward, "forward_saving", saving=True),
+            backward_program(self.core, self.backward),
         ]
         self.programs = {program.name: program for program in programs}
-        self.source, self.ports = source(programs, _REALS[dtype])
-        library = load(self.source)
+        text, writers = source(programs, REALS[dtype])
+        self.ports = {writer.program.name: writer.ports for writer in writers}
+        self.optional = {writer.program.name: writer.optional for writer in writers}
+        library = load(text)
+        connect(library, dtype)
         self.functions = {name: _function(library, name) for name in self.programs}
 
     def run(self, name: str, ports: dict[str, Port], steps: int, rows: int, split: Any) -> None:
@@ -56,15 +60,16 @@ class Kernel:
 
         Args:
             name: of the function.
-            ports: by name.
+            ports: by name; optional ones may be left out.
             steps: T.
             rows: B.
             split: gives the ports of one thread, which may differ in sums.
         """
         order = self.ports[name]
+        absent = dict.fromkeys(self.optional[name], Port(0))
 
         def part(thread: int, begin: int, end: int) -> None:
-            own = ports | split(thread)
+            own = absent | ports | split(thread)
             addresses = (ctypes.c_void_p * len(order))(*(own[port].address for port in order))
             strides = (ctypes.c_int64 * (2 * len(order)))(
                 *(n for port in order for n in (own[port].time, own[port].row))
@@ -75,39 +80,55 @@ class Kernel:
 
 
 def forward_program(core: Core, backward: Backward, name: str, saving: bool) -> Program:
-    """The forward step; for training it also puts out the products that backward reads."""
-    results = {f"carry_{i}": value for i, value in enumerate(core.new_carry)}
+    """The forward step; for training it also puts out the values that backward reads.
+
+    A carry that is put out, or that backward needs, is kept for all steps in a trajectory.
+    """
+    inside: dict[ir.Value, ir.Value] = {}
+    advancing: dict[ir.Value, ir.Value] = {}
+    results, read = {}, {f"input_{i}": value for i, value in enumerate(core.inputs)}
+    for i, (leaf, value) in enumerate(zip(core.carry, core.new_carry, strict=True)):
+        if saving or leaf in core.exports or value in core.exports:
+            results[f"carry_{i}"] = advancing[leaf] = value
+            read[f"before_{i}"] = leaf
+        else:
+            inside[leaf] = value
     results |= {f"export_{i}": v for i, v in enumerate(core.exports) if not is_carry(core, v)}
     if saving:
         results |= {f"saved_{i}": value for i, value in enumerate(backward.saved)}
     return Program(
         name=name,
+        carried=inside,
+        advancing=advancing,
         results=results,
-        read={f"input_{i}": value for i, value in enumerate(core.inputs)},
+        read=read,
         constants={f"const_{i}": value for i, value in enumerate(core.constants)},
-        previous={leaf: (f"carry_{i}", f"init_{i}") for i, leaf in enumerate(core.carry)},
     )
 
 
 def backward_program(core: Core, backward: Backward) -> Program:
     """The step of the reverse loop."""
-    results = {f"grad_input_{i}": v for i, v in enumerate(backward.inputs) if v is not None}
-    for i, sink in enumerate(backward.matrices):
-        results |= {f"returning_{i}": sink.returning}
-        if sink.entering.op not in ("carry", "input"):
-            results |= {f"entering_{i}": sink.entering}
     read = {f"input_{i}": value for i, value in enumerate(core.inputs)}
     read |= {f"saved_{i}": value for i, value in enumerate(backward.saved)}
     read |= {f"before_{i}": leaf for i, leaf in enumerate(core.carry)}
     read |= {f"grad_export_{i}": leaf for i, leaf in enumerate(backward.grad_exports)}
-    return Program(
+    results = {f"grad_input_{i}": v for i, v in enumerate(backward.inputs) if v is not None}
+    outers = {f"outer_{i}": (s.entering, s.returning) for i, s in enumerate(backward.matrices)}
+    program = Program(
         name="backward",
         carried=dict(zip(backward.grad_carry, backward.carry, strict=True)),
         results=_distinct(results),
-        read=read,
         constants={f"const_{i}": value for i, value in enumerate(core.constants)},
         sums={f"sum_{i}": value for i, value in backward.constants.items()},
+        outers=outers,
+        heads=frozenset(
+            f"outer_{i}"
+            for i, sink in enumerate(backward.matrices)
+            if len(core.constants[sink.constant].shape) == 3
+        ),
     )
+    needed = set(ir.reachable(program.roots, frozenset(read.values())))
+    return replace(program, read={port: value for port, value in read.items() if value in needed})
 
 
 def _distinct(results: dict[str, ir.Value]) -> dict[str, ir.Value]:
@@ -165,16 +186,6 @@ class Constants:
         return Port(self._alive[name].data_ptr())
 
 
-def pack(matrix: Tensor) -> Tensor:
-    """(k, n) or (K, k, n) as panels (…, n/panel, k, panel), the last one filled with zeros."""
-    panel = 4 * register_bytes() // matrix.element_size()
-    missing = -matrix.shape[-1] % panel
-    if missing:
-        matrix = torch.nn.functional.pad(matrix, (0, missing))
-    panels = torch.unflatten(matrix, -1, (-1, panel))
-    return torch.transpose(panels, -3, -2).contiguous()
-
-
 def in_threads(rows: int, least: int, part: Callable[[int, int, int], None]) -> None:
     """Cut rows among as many threads as torch uses: `part(thread, begin, end)`.
 
@@ -189,15 +200,6 @@ def in_threads(rows: int, least: int, part: Callable[[int, int, int], None]) -> 
         part(0, 0, rows)
     else:
         list(_pool(count).map(part, range(count), borders[:-1], borders[1:]))
-
-
-@cache
-def register_bytes() -> int:
-    """The width that the compiled headers use on this machine."""
-    head = '#define SINGLE 1\ntypedef float real;\n#include "vector.h"\n'
-    function: Any = load(head + 'extern "C" int64_t width() { return WIDTH; }\n').width
-    function.restype = ctypes.c_int64
-    return int(function())
 
 
 def _function(library: ctypes.CDLL, name: str) -> Callable[..., None]:

@@ -69,7 +69,7 @@ def lower(fission: Fission) -> Core:
     leaves = dict(values)
     for node in fission.of(Kind.CORE):
         if not is_size(node):
-            values[node] = _lower_node(node, values)
+            values[node] = lower_node(node, values)
     return Core(
         carry=tuple(leaves[node] for node in trace.carry),
         inputs=tuple(leaves[node] for node in fission.inputs),
@@ -89,7 +89,12 @@ def _check_carry(before: fx.Node, after: fx.Node) -> None:
         )
 
 
-def _lower_node(node: fx.Node, values: dict[fx.Node, Any]) -> Any:
+def lower_node(node: fx.Node, values: dict[fx.Node, Any]) -> Any:
+    """The value of one operation, given those of its arguments.
+
+    Raises:
+        LowerError: if the language lacks it.
+    """
     rule = _RULES.get(node.target)
     if rule is None:
         raise LowerError(f"{operation(node)} is outside the language of generated code{line(node)}")

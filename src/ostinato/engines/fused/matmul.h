@@ -1,9 +1,9 @@
 // Products of matrices, built on one block: 6 rows × 4 registers of sums that stay in registers
-// where there are 32 of them, 2 rows × 4 where there are 16.
+// where there are 32 of them, 2 rows × 4 where there are 16. Compiled once for each precision;
+// generated code calls it through a pointer.
 #pragma once
 #include "vector.h"
 
-constexpr int64_t PANEL = 4 * LANES;
 constexpr int64_t BLOCK = WIDTH == 64 ? 6 : 2;
 
 // Four registers of a row of the right-hand side; PART: only so many of its columns exist.
@@ -16,23 +16,23 @@ INLINE void take(const real* w, int64_t columns, vec* out) {
   }
 }
 
+template <bool PART>
 INLINE void put(real* c, const vec* sums, int64_t columns) {
+#pragma GCC unroll 4
   for (int64_t q = 0; q < 4; q++, columns -= LANES) {
-    if (columns >= LANES) Full{}.store(c + q * LANES, sums[q]);
+    if (!PART || columns >= LANES) Full{}.store(c + q * LANES, sums[q]);
     else if (columns > 0) Part{columns}.store(c + q * LANES, sums[q]);
   }
 }
 
-// C (ROWS, columns) = A · W, W one panel; sums begin at `bias` if there is one.
-template <int64_t ROWS>
+// C (ROWS, columns) = start + A · W, W one panel, row r of A at a + r * lda. No start: zeros.
+template <int64_t ROWS, bool PART>
 INLINE void block(const real* a, int64_t lda, const real* w, int64_t k, real* c, int64_t ldc,
-                  int64_t columns, const real* bias = nullptr) {
+                  int64_t columns, const real* start, int64_t lds) {
   vec sums[ROWS][4] = {};
-  if (bias) {
-    vec start[4];
-    take<true>(bias, columns, start);
-    for (int64_t r = 0; r < ROWS; r++)
-      for (int64_t q = 0; q < 4; q++) sums[r][q] = start[q];
+  if (start) {
+#pragma GCC unroll 8
+    for (int64_t r = 0; r < ROWS; r++) take<PART>(start + r * lds, columns, sums[r]);
   }
   for (int64_t i = 0; i < k; i++, w += PANEL) {
     vec row[4];
@@ -47,80 +47,118 @@ INLINE void block(const real* a, int64_t lda, const real* w, int64_t k, real* c,
     }
   }
 #pragma GCC unroll 8
-  for (int64_t r = 0; r < ROWS; r++) {
-    const vec out[4] = {sums[r][0], sums[r][1], sums[r][2], sums[r][3]};
-    put(c + r * ldc, out, columns);
-  }
+  for (int64_t r = 0; r < ROWS; r++) put<PART>(c + r * ldc, sums[r], columns);
 }
 
 // One row of A and one panel of W: two chains of sums hide the latency of the multiply-add.
-INLINE void single(const real* a, const real* w, int64_t k, real* c, int64_t columns) {
-  vec s0{}, s1{}, s2{}, s3{}, t0{}, t1{}, t2{}, t3{};
+template <bool PART>
+INLINE void single(const real* a, const real* w, int64_t k, real* c, int64_t columns,
+                   const real* start) {
+  vec s[4] = {}, t[4] = {};
+  if (start) take<PART>(start, columns, s);
   int64_t i = 0;
   for (; i + 2 <= k; i += 2, w += 2 * PANEL) {
     const vec x = splat(a[i]), y = splat(a[i + 1]);
-    s0 += x * Full{}.load(w);
-    s1 += x * Full{}.load(w + LANES);
-    s2 += x * Full{}.load(w + 2 * LANES);
-    s3 += x * Full{}.load(w + 3 * LANES);
-    t0 += y * Full{}.load(w + 4 * LANES);
-    t1 += y * Full{}.load(w + 5 * LANES);
-    t2 += y * Full{}.load(w + 6 * LANES);
-    t3 += y * Full{}.load(w + 7 * LANES);
+#pragma GCC unroll 4
+    for (int64_t q = 0; q < 4; q++) {
+      s[q] += x * Full{}.load(w + q * LANES);
+      t[q] += y * Full{}.load(w + PANEL + q * LANES);
+    }
   }
   if (i < k) {
     const vec x = splat(a[i]);
-    s0 += x * Full{}.load(w);
-    s1 += x * Full{}.load(w + LANES);
-    s2 += x * Full{}.load(w + 2 * LANES);
-    s3 += x * Full{}.load(w + 3 * LANES);
+    for (int64_t q = 0; q < 4; q++) s[q] += x * Full{}.load(w + q * LANES);
   }
-  const vec sums[4] = {s0 + t0, s1 + t1, s2 + t2, s3 + t3};
-  put(c, sums, columns);
+  for (int64_t q = 0; q < 4; q++) s[q] += t[q];
+  put<PART>(c, s, columns);
 }
 
-// Some rows of A and one panel of W. Rows are shared out evenly: 8 as 4 and 4, not 6 and 2,
-// since a small block has too few sums to hide the latency of a multiply-add.
+// The rows of one panel in blocks of nearly even size.
+template <bool PART>
 INLINE void some_rows(int64_t rows, const real* a, int64_t lda, const real* w, int64_t k, real* c,
-                      int64_t ldc, int64_t columns, const real* bias) {
+                      int64_t ldc, int64_t columns, const real* start, int64_t lds) {
   while (rows > 0) {
-    const int64_t even = rows > BLOCK && rows < 2 * BLOCK ? (rows + 1) / 2 : rows;
-    const int64_t size = even < BLOCK ? even : BLOCK;
+    const int64_t even = rows < 2 * BLOCK ? (rows + 1) / 2 : rows;
+    const int64_t size = rows <= BLOCK ? rows : even < BLOCK ? even : BLOCK;
     switch (size) {
-      case 6: block<6>(a, lda, w, k, c, ldc, columns, bias); break;
-      case 5: block<5>(a, lda, w, k, c, ldc, columns, bias); break;
-      case 4: block<4>(a, lda, w, k, c, ldc, columns, bias); break;
-      case 3: block<3>(a, lda, w, k, c, ldc, columns, bias); break;
-      case 2: block<2>(a, lda, w, k, c, ldc, columns, bias); break;
-      default: block<1>(a, lda, w, k, c, ldc, columns, bias);
+      case 6: block<6, PART>(a, lda, w, k, c, ldc, columns, start, lds); break;
+      case 5: block<5, PART>(a, lda, w, k, c, ldc, columns, start, lds); break;
+      case 4: block<4, PART>(a, lda, w, k, c, ldc, columns, start, lds); break;
+      case 3: block<3, PART>(a, lda, w, k, c, ldc, columns, start, lds); break;
+      case 2: block<2, PART>(a, lda, w, k, c, ldc, columns, start, lds); break;
+      default: single<PART>(a, w, k, c, columns, start);
     }
     rows -= size;
     a += size * lda;
     c += size * ldc;
+    if (start) start += size * lds;
   }
 }
 
-// C (rows, n) = A (rows, k) · W (k, n), with W packed into panels of 4 registers: a panel holds
-// its columns row by row, and the last one is filled up with zeros.
-static __attribute__((noinline)) void matmul(int64_t rows, int64_t k, int64_t n, const real* a,
-                                             int64_t lda, const real* w, real* c, int64_t ldc) {
-  for (int64_t j = 0; j < n; j += PANEL, w += k * PANEL) {
-    if (rows == 1) single(a, w, k, c + j, n - j);
-    else some_rows(rows, a, lda, w, k, c + j, ldc, n - j, nullptr);
-  }
+// C (rows, n) = start + A (rows, k) · W (k, n), with W packed into panels of 4 registers: a panel
+// holds its columns row by row, and the last one is filled up with zeros.
+extern "C" void matmul(int64_t rows, int64_t k, int64_t n, const real* a, int64_t lda,
+                       const real* w, real* c, int64_t ldc, const real* start, int64_t lds) {
+  int64_t j = 0;
+  for (; j + PANEL <= n; j += PANEL, w += k * PANEL)
+    some_rows<false>(rows, a, lda, w, k, c + j, ldc, n - j, start ? start + j : start, lds);
+  if (j < n) some_rows<true>(rows, a, lda, w, k, c + j, ldc, n - j, start ? start + j : start, lds);
 }
 
-// C (rows, n) = A (rows, k) · W (k, n) + bias for many rows: a slab of them stays in the cache
-// while all panels of W pass by.
-static void product(int64_t begin, int64_t end, int64_t k, int64_t n, const real* a, int64_t lda,
-                    const real* w, const real* bias, real* c) {
-  const int64_t slab = 16 * BLOCK;
-  for (int64_t first = begin; first < end; first += slab) {
-    const int64_t last = first + slab < end ? first + slab : end;
-    const real* panel = w;
-    for (int64_t j = 0; j < n; j += PANEL, panel += k * PANEL) {
-      const real* start = bias ? bias + j : nullptr;
-      some_rows(last - first, a + first * lda, lda, panel, k, c + first * n + j, n, n - j, start);
+// C (ROWS, columns) += Σ over steps t and rows r of A(t, r)ᵀ · B(t, r).
+template <int64_t ROWS, bool PART>
+INLINE void outer_block(int64_t steps, int64_t rows, const real* a, int64_t ta, int64_t ra,
+                        const real* b, int64_t tb, int64_t rb, real* c, int64_t ldc,
+                        int64_t columns) {
+  vec sums[ROWS][4];
+#pragma GCC unroll 8
+  for (int64_t i = 0; i < ROWS; i++) take<PART>(c + i * ldc, columns, sums[i]);
+  for (int64_t t = 0; t < steps; t++) {
+    const real *x = a + t * ta, *y = b + t * tb;
+    for (int64_t r = 0; r < rows; r++, x += ra, y += rb) {
+      vec row[4];
+      take<PART>(y, columns, row);
+#pragma GCC unroll 8
+      for (int64_t i = 0; i < ROWS; i++) {
+        const vec u = splat(x[i]);
+        sums[i][0] += u * row[0];
+        sums[i][1] += u * row[1];
+        sums[i][2] += u * row[2];
+        sums[i][3] += u * row[3];
+      }
     }
   }
+#pragma GCC unroll 8
+  for (int64_t i = 0; i < ROWS; i++) put<PART>(c + i * ldc, sums[i], columns);
 }
+
+template <bool PART>
+INLINE void outer_panel(int64_t steps, int64_t rows, int64_t k, const real* a, int64_t ta,
+                        int64_t ra, const real* b, int64_t tb, int64_t rb, real* c, int64_t ldc,
+                        int64_t columns) {
+  for (int64_t i = 0; i < k;) {
+    const int64_t rest = k - i, size = rest < BLOCK ? rest : BLOCK;
+    const real* x = a + i;
+    real* to = c + i * ldc;
+    switch (size) {
+      case 6: outer_block<6, PART>(steps, rows, x, ta, ra, b, tb, rb, to, ldc, columns); break;
+      case 5: outer_block<5, PART>(steps, rows, x, ta, ra, b, tb, rb, to, ldc, columns); break;
+      case 4: outer_block<4, PART>(steps, rows, x, ta, ra, b, tb, rb, to, ldc, columns); break;
+      case 3: outer_block<3, PART>(steps, rows, x, ta, ra, b, tb, rb, to, ldc, columns); break;
+      case 2: outer_block<2, PART>(steps, rows, x, ta, ra, b, tb, rb, to, ldc, columns); break;
+      default: outer_block<1, PART>(steps, rows, x, ta, ra, b, tb, rb, to, ldc, columns);
+    }
+    i += size;
+  }
+}
+
+// C (k, n) += Σ over steps t and rows r of A(t, r) (k)ᵀ · B(t, r) (n).
+extern "C" void outer(int64_t steps, int64_t rows, int64_t k, int64_t n, const real* a, int64_t ta,
+                      int64_t ra, const real* b, int64_t tb, int64_t rb, real* c) {
+  int64_t j = 0;
+  for (; j + PANEL <= n; j += PANEL)
+    outer_panel<false>(steps, rows, k, a, ta, ra, b + j, tb, rb, c + j, n, PANEL);
+  if (j < n) outer_panel<true>(steps, rows, k, a, ta, ra, b + j, tb, rb, c + j, n, n - j);
+}
+
+extern "C" int64_t register_bytes() { return WIDTH; }

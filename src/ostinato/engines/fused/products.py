@@ -6,19 +6,18 @@ there than the library behind torch on some machines and equal on others.
 
 from __future__ import annotations
 
-import ctypes
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
-from ostinato.engines.fused.kernel import in_threads, pack
-from ostinato.engines.fused.toolchain import load
+from ostinato.engines.fused.kernel import in_threads
+from ostinato.engines.fused.routines import REALS, pack, routines
 
 # Below this many multiplications the call itself costs more than it saves.
 _WORTHWHILE = 2**22
-_REALS = {torch.float32: "float", torch.float64: "double"}
+# A slab of rows stays in the cache while all panels of the matrix pass by.
+_SLAB = 128
 aten = torch.ops.aten
 
 
@@ -44,7 +43,7 @@ def addmm(bias: Tensor, x: Tensor, matrix: Tensor) -> Tensor:
 
 def _fits(x: Tensor, matrix: Tensor) -> bool:
     size = x.shape[0] * matrix.numel()
-    return size > _WORTHWHILE and x.dtype in _REALS and x.dtype == matrix.dtype
+    return size > _WORTHWHILE and x.dtype in REALS and x.dtype == matrix.dtype
 
 
 class Product(torch.autograd.Function):
@@ -71,32 +70,18 @@ class Product(torch.autograd.Function):
 
 def _multiply(x: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
     x = x if x.stride(1) == 1 else x.contiguous()
-    panels, k, n = pack(matrix), *matrix.shape
+    panels, (k, n) = pack(matrix), matrix.shape
     y = x.new_empty(x.shape[0], n)
     start = None if bias is None else bias.contiguous()
-    function = _function(_REALS[x.dtype])
+    function, size = routines(x.dtype).matmul, x.element_size()
 
     def part(_: int, begin: int, end: int) -> None:
-        pointers = (x.data_ptr(), x.stride(0), panels.data_ptr())
-        function(
-            begin, end, k, n, *pointers, 0 if start is None else start.data_ptr(), y.data_ptr()
-        )
+        for first in range(begin, end, _SLAB):
+            rows = min(_SLAB, end - first)
+            entering = x.data_ptr() + first * x.stride(0) * size
+            leaving = y.data_ptr() + first * n * size
+            add = None if start is None else start.data_ptr()
+            function(rows, k, n, entering, x.stride(0), panels.data_ptr(), leaving, n, add, 0)
 
     in_threads(x.shape[0], 64, part)
     return y
-
-
-@cache
-def _function(real: str) -> Any:
-    source = (
-        f"#define SINGLE {int(real == 'float')}\ntypedef {real} real;\n"
-        '#include "matmul.h"\n'
-        'extern "C" void multiply(int64_t begin, int64_t end, int64_t k, int64_t n,\n'
-        "    const real* a, int64_t lda, const real* w, const real* bias, real* c) {\n"
-        "  product(begin, end, k, n, a, lda, w, bias, c);\n}\n"
-    )
-    function = load(source).multiply
-    integer, pointer = ctypes.c_int64, ctypes.c_void_p
-    function.argtypes = (*[integer] * 4, pointer, integer, pointer, pointer, pointer)
-    function.restype = None
-    return function

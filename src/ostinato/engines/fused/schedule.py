@@ -83,7 +83,7 @@ def schedule(results: Iterable[Value], given: Iterable[Value]) -> Schedule:
     results, known = list(results), frozenset(given)
     values = [v for v in ir.reachable(results, known) if v not in known]
     done = {v for v in ir.reachable(results, known) if v.op in ir.LEAVES or v in known}
-    computed = [v for v in values if v.op not in ir.LEAVES and not _is_plain_view(v, known)]
+    computed = [v for v in values if v.op not in ir.LEAVES and not plain_view(v, known)]
     copied = {v for v in computed if v.op in ir.VIEWS}
     stages = _stages(computed, done, known, copied)
     stored = {v for v in results if v.op not in ir.LEAVES and v not in known}
@@ -131,7 +131,7 @@ def _reshaped(inner: View, shape: Shape) -> tuple[int, ...]:
     return tuple(next(kept) if n != 1 else 0 for n in shape)
 
 
-def _is_plain_view(value: Value, known: frozenset[Value]) -> bool:
+def plain_view(value: Value, known: frozenset[Value]) -> bool:
     """Whether a rearrangement needs no memory of its own."""
     if value.op not in ir.VIEWS:
         return False

@@ -17,6 +17,7 @@
 
 typedef real vec __attribute__((vector_size(WIDTH)));
 constexpr int64_t LANES = WIDTH / sizeof(real);
+constexpr int64_t PANEL = 4 * LANES;  // columns of a matrix that are multiplied together
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -31,8 +32,17 @@ struct Full {  // a whole register
 
 struct Part {  // the first n lanes, at the end of a row
   int64_t n;
+#if defined(__AVX512F__) && SINGLE
+  inline __attribute__((always_inline)) vec load(const real* p) const {
+    return __builtin_ia32_loadups512_mask(p, vec{}, (1 << n) - 1);
+  }
+  inline __attribute__((always_inline)) void store(real* p, vec v) const {
+    __builtin_ia32_storeups512_mask(p, v, (1 << n) - 1);
+  }
+#else
   inline vec load(const real* p) const { vec v{}; std::memcpy(&v, p, n * sizeof(real)); return v; }
   inline void store(real* p, vec v) const { std::memcpy(p, &v, n * sizeof(real)); }
+#endif
   inline vec keep(vec x, vec other) const {
     for (int64_t i = n; i < LANES; i++) x[i] = other[i];
     return x;
@@ -57,56 +67,66 @@ INLINE vec each(vec x, F f) {
   return x;
 }
 
-// exp in single precision: 2^n · p(r) with |r| ≤ ln2/2, p the Taylor polynomial of degree 7.
+#if SINGLE
+#if defined(__AVX512F__)
+INLINE vec least(vec a, vec b) { return __builtin_ia32_minps512_mask(a, b, b, -1, 4); }
+INLINE vec most(vec a, vec b) { return __builtin_ia32_maxps512_mask(a, b, b, -1, 4); }
+INLINE vec whole(vec x) { return __builtin_ia32_rndscaleps_mask(x, 8, x, -1, 4); }
+INLINE vec scale(vec x, vec n) { return __builtin_ia32_scalefps512_mask(x, n, x, -1, 4); }
+#else
+INLINE vec least(vec a, vec b) { return a < b ? a : b; }
+INLINE vec most(vec a, vec b) { return a > b ? a : b; }
+// To add and subtract 1.5 · 2^23 rounds to the next integer.
+INLINE vec whole(vec x) { return (x + 12582912.f) - 12582912.f; }
+// x · 2^n in two steps, since 2^n alone may be too large or too small.
+INLINE vec scale(vec x, vec n) {
+  typedef int32_t ints __attribute__((vector_size(WIDTH)));
+  const ints all = __builtin_convertvector(n, ints), half = all >> 1;
+  const ints bits = (half + 127) << 23, rest = (all - half + 127) << 23;
+  vec a, b;
+  std::memcpy(&a, &bits, sizeof a);
+  std::memcpy(&b, &rest, sizeof b);
+  return x * a * b;
+}
+#endif
+
+// x = n ln 2 + r with |r| ≤ ln 2 / 2, and exp(r) − 1 by the Taylor polynomial of degree 7, the
+// last term economised. Of two operands with a NaN `least` and `most` give the second.
+INLINE vec reduced(vec x, vec* n) {
+  *n = whole(x * 1.44269504f);
+  vec r = x - *n * 0.693359375f;
+  r = r + *n * 2.12194440e-4f;
+  vec p = splat(1.f / 720);
+  p = p * r + (1.f / 120 + 4.1705e-5f);
+  p = p * r + 1.f / 24;
+  p = p * r + (1.f / 6 - 2.5047e-6f);
+  p = p * r + 0.5f;
+  p = p * r + 1.f;
+  return p * r;
+}
+#endif
+
 // Double precision goes through libm lane by lane: agreement with it is worth more there.
 INLINE vec exp_(vec x) {
 #if SINGLE
-    typedef int32_t ints __attribute__((vector_size(WIDTH)));
-    const vec low = splat(-87.33f), high = splat(88.8f);
-    vec y = x < low ? low : x;
-    y = y > high ? high : y;
-    vec scaled = y * 1.44269504f;
-    vec half = scaled < 0 ? splat(-0.5f) : splat(0.5f);
-    ints n = __builtin_convertvector(scaled + half, ints);
-    vec whole = __builtin_convertvector(n, vec);
-    vec r = y - whole * 0.693359375f;
-    r = r + whole * 2.12194440e-4f;
-    vec p = splat(1.f / 5040);
-    p = p * r + 1.f / 720;
-    p = p * r + 1.f / 120;
-    p = p * r + 1.f / 24;
-    p = p * r + 1.f / 6;
-    p = p * r + 0.5f;
-    p = p * r + 1.f;
-    p = p * r + 1.f;
-    ints bits = (n + 127) << 23;
-    vec power;
-    std::memcpy(&power, &bits, sizeof power);
-    vec result = p * power;
-    result = x < low ? splat(0) : result;
-    return x != x ? x : result;
+  vec n, p = reduced(most(splat(-104), least(splat(89), x)), &n);
+  return scale(p + 1, n);
 #else
-    return each(x, [](real a) { return std::exp(a); });
+  return each(x, [](real a) { return std::exp(a); });
 #endif
 }
 
 INLINE vec sigmoid_(vec x) { return 1 / (1 + exp_(-x)); }
 
-// Around zero the Taylor polynomial keeps the relative precision that 1 − 2/(e^2x + 1) loses.
+// (e^2x − 1) / (e^2x + 1), with e^2x − 1 computed without cancellation.
 INLINE vec tanh_(vec x) {
 #if SINGLE
-    vec s = x * x;
-    vec p = splat(21844.f / 6081075);
-    p = p * s - 1382.f / 155925;
-    p = p * s + 62.f / 2835;
-    p = p * s - 17.f / 315;
-    p = p * s + 2.f / 15;
-    p = p * s - 1.f / 3;
-    vec near = x + x * s * p;
-    vec far = 1 - 2 / (exp_(2 * x) + 1);
-    return s < 0.25f ? near : far;
+  vec n, p = reduced(most(splat(-20), least(splat(20), 2 * x)), &n);
+  const vec power = scale(splat(1), n);
+  const vec y = p * power + (power - 1);
+  return y / (y + 2);
 #else
-    return each(x, [](real a) { return std::tanh(a); });
+  return each(x, [](real a) { return std::tanh(a); });
 #endif
 }
 

@@ -1,0 +1,46 @@
+"""Products of matrices, compiled once for each precision and used by all generated code."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from ostinato.engines.fused.toolchain import load
+
+REALS = {torch.float32: "float", torch.float64: "double"}
+
+
+@cache
+def routines(dtype: torch.dtype) -> ctypes.CDLL:
+    """`matmul`, `outer` and `register_bytes` of matmul.h, for float32 or float64."""
+    real = REALS[dtype]
+    single = int(real == "float")
+    library = load(f'#define SINGLE {single}\ntypedef {real} real;\n#include "matmul.h"\n')
+    integer, pointer = ctypes.c_int64, ctypes.c_void_p
+    library.matmul.argtypes = (
+        *(integer, integer, integer, pointer, integer),
+        *(pointer, pointer, integer, pointer, integer),
+    )
+    library.matmul.restype = None
+    library.register_bytes.restype = integer
+    return library
+
+
+def connect(library: ctypes.CDLL, dtype: torch.dtype) -> None:
+    """Tell a generated unit where the routines are."""
+    for name in ("matmul", "outer"):
+        address = ctypes.cast(getattr(routines(dtype), name), ctypes.c_void_p)
+        ctypes.c_void_p.in_dll(library, name).value = address.value
+
+
+def pack(matrix: Tensor) -> Tensor:
+    """(k, n) or (K, k, n) as panels (…, n/panel, k, panel), the last one filled with zeros."""
+    panel = 4 * routines(matrix.dtype).register_bytes() // matrix.element_size()
+    missing = -matrix.shape[-1] % panel
+    if missing:
+        matrix = torch.nn.functional.pad(matrix, (0, missing))
+    panels = torch.unflatten(matrix, -1, (-1, panel))
+    return torch.transpose(panels, -3, -2).contiguous()
