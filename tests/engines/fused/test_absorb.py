@@ -20,16 +20,18 @@ def absorbed(step, x):
 
 def test_products_and_functions_of_the_input():
     before, after = absorbed(lambda h, x: (torch.tanh(h + torch.relu(x) @ W), h), torch.zeros(3, 4))
-    assert before and not after
+    assert before
+    assert not after
 
 
 def test_what_the_language_lacks_stays_with_all_that_leads_to_it():
     def step(h, x):
         y = x * 2
-        return torch.tanh(h + torch.fft.rfft(y).real.sum(-1, keepdim=True)), y
+        return torch.tanh(h + torch.special.bessel_j0(y).sum(-1, keepdim=True)), y
 
     _, after = absorbed(step, torch.zeros(3, 4))
-    assert any("mul" in name for name in after) and any("fft" in name for name in after)
+    assert any("mul" in name for name in after)
+    assert any("bessel" in name for name in after)
     assert not any("sum" in name for name in after)
 
 

@@ -31,9 +31,12 @@ def same_numbers(given):
 def test_bias_and_input_begin_the_product_of_the_state():
     given = pointwise("add", pointwise("add", ir.matmul(X, U), B), ir.matmul(H, W))
     new = same_numbers(core(pointwise("tanh", given))).new_carry[0].args[0]
-    assert new.op == "matmul" and new.args[0] is H
+    assert new.op == "matmul"
+    assert new.args[0] is H
     start = new.args[2]
-    assert start.op == "matmul" and start.args[0] is X and start.args[2] is B
+    assert start.op == "matmul"
+    assert start.args[0] is X
+    assert start.args[2] is B
 
 
 def test_a_product_that_is_read_elsewhere_too_stays():

@@ -43,7 +43,8 @@ def test_a_product_that_feeds_nothing_comes_last():
     new = pointwise("tanh", pointwise("add", ir.matmul(H, W), X))
     out = ir.matmul(new, V)
     found = phases(new, {"y": pointwise("add", out, 1.0)})
-    assert found.computed[out] == AFTER and found.computed[new] == LOOP
+    assert found.computed[out] == AFTER
+    assert found.computed[new] == LOOP
     assert found.kept == {new}
     assert not found.copied
 
