@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from threading import Thread
+
 import pytest
 import torch
 
 import ostinato as ost
-from ostinato.engines.fused import routines, toolchain
+from ostinato.engines.fused import kernel, routines, toolchain
 from ostinato.engines.fused.routines import pack
 
 from .kernels import both, needs_compiler
@@ -69,6 +71,29 @@ def test_two_threads_compute_what_one_does():
     cell = Gated(17, torch.float64)
     for rows in (8, 23, 49):
         compare(cell, rows, 3)
+
+
+def test_a_team_of_threads_computes_what_one_does(monkeypatch):
+    monkeypatch.setattr(kernel, "_HEAVY", 0)
+    for size in (5, 17, 100):
+        cell = Gated(size, torch.float64)
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            for rows in (1, 3):
+                compare(cell, rows, 4)
+
+
+def test_calls_from_several_threads_share_no_team(monkeypatch):
+    monkeypatch.setattr(kernel, "_HEAVY", 0)
+    torch.set_num_threads(2)
+    cell = Gated(33, torch.float64)
+    compare(cell, 1, 2)
+    workers = [Thread(target=compare, args=(cell, 1, 50)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert not any(worker.is_alive() for worker in workers)
 
 
 @pytest.mark.parametrize(

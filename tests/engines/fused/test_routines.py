@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import pytest
 import torch
 
@@ -43,13 +41,9 @@ def test_outer_adds_to_what_is_there(dtype, size):
     b = torch.randn(rows, 4, n + 1, dtype=dtype).transpose(0, 1)
     c = torch.randn(k, n, dtype=dtype)
     expected = c + torch.einsum("trk,trn->kn", a[:, :rows], b[..., :n])
-    strides = [a.stride(0), a.stride(1), b.stride(0), b.stride(1)]
-    integer, pointer = ctypes.c_int64, ctypes.c_void_p
     routines(dtype).outer(
-        *(integer(each) for each in (4, rows, k, n)),
-        *(pointer(a.data_ptr()), integer(strides[0]), integer(strides[1])),
-        *(pointer(b.data_ptr()), integer(strides[2]), integer(strides[3])),
-        pointer(c.data_ptr()),
+        *(4, rows, k, n, a.data_ptr(), a.stride(0), a.stride(1)),
+        *(b.data_ptr(), b.stride(0), b.stride(1), c.data_ptr(), n),
     )
     exact = 1e-12 if dtype is torch.float64 else 1e-4
     torch.testing.assert_close(c, expected, rtol=exact, atol=exact)

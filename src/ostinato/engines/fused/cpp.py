@@ -15,15 +15,6 @@ from ostinato.engines.fused.phases import AFTER, LOOP, Phase, cut
 from ostinato.engines.fused.places import TILE, Place, Places, padded
 from ostinato.engines.fused.program import Program, packed
 
-# Set once the unit is loaded; matmul.h says what they do.
-_ROUTINES = """extern "C" {
-void (*matmul)(int64_t rows, int64_t k, int64_t n, const real* a, int64_t lda, const real* w,
-               real* c, int64_t ldc, const real* start, int64_t lds);
-void (*outer)(int64_t steps, int64_t rows, int64_t k, int64_t n, const real* a, int64_t ta,
-              int64_t ra, const real* b, int64_t tb, int64_t rb, real* c);
-}
-"""
-
 # From here on a product over the rows of one step is as good as one over several steps.
 _MANY = 4
 
@@ -53,8 +44,14 @@ class Writer:
         ]
         lines = [
             f'extern "C" void {self.program.name}(real* const* p, const int64_t* s, int64_t T,',
-            "    int64_t begin, int64_t end) {",
-            f"alignas(64) static thread_local real memory[{max(self.places.size, 1)}];",
+            "    int64_t begin, int64_t end, Team* team, int64_t member) {",
+            f"alignas(64) static thread_local real room[{max(self.places.size, 1)}];",
+            "real* memory = room;",
+            "#if TEAM",
+            "LEADER team->memory = room;",
+            "SYNC",
+            "memory = team->memory;",
+            "#endif",
             f"const int64_t all = end - begin, tiles = (all + {TILE - 1}) / {TILE};",
             "for (int64_t tile = 0; tile < tiles; tile++) {",
             "const int64_t r0 = begin + all * tile / tiles;",
@@ -66,6 +63,7 @@ class Writer:
             *body,
             "}",
             *self._leave(),
+            "SYNC",
             "}",
             "}",
         ]
@@ -105,6 +103,7 @@ class Writer:
         body = self._body(phase, emitter)
         for i, (leaf, value) in enumerate(self.program.carried.items()):
             body += emitter.copy(value, (f"next_{i}", str(padded(leaf))))
+        body += ["SYNC"] if self.program.carried else []
         body += [
             f"{{ real* swap = state_{i}; state_{i} = next_{i}; next_{i} = swap; }}"
             for i in range(len(self.program.carried))
@@ -141,7 +140,7 @@ class Writer:
             text = emitter.stage(stage)
             if place is not None and place.name in self.optional:
                 text = [f"if ({self._port(place.name)}) {{", *text, "}"]
-            lines += text
+            lines += [*text, "SYNC"]
         for port in self._moved(phase):
             lines += emitter.copy(self.program.results[port], (port, f"n_{port}"))
         return lines
@@ -165,17 +164,17 @@ class Writer:
             lines += [
                 f"real* state_{i} = {base};",
                 f"real* next_{i} = state_{i} + {TILE * n};",
-                f"for (int64_t r = 0; r < tall; r++) std::memcpy(state_{i} + r * {n}, "
+                f"LEADER for (int64_t r = 0; r < tall; r++) std::memcpy(state_{i} + r * {n}, "
                 f"{first.base} + (r0 + r) * {first.row}, {leaf.size} * sizeof(real));",
             ]
-        return lines
+        return [*lines, "SYNC"] if lines else []
 
     def _leave(self) -> list[str]:
         lines = []
         for i, leaf in enumerate(self.places.states):
             n, last = padded(leaf), self.places.port(f"last_{i}")
             lines.append(
-                f"for (int64_t r = 0; r < tall; r++) std::memcpy({last.base} + (r0 + r) * "
+                f"LEADER for (int64_t r = 0; r < tall; r++) std::memcpy({last.base} + (r0 + r) * "
                 f"{last.row}, state_{i} + r * {n}, {leaf.size} * sizeof(real));"
             )
         return lines
@@ -199,12 +198,13 @@ class Writer:
             step, total = k * n if port in self.program.heads else 0, self._port(port)
             lines += [
                 f"if ({total}) for (int64_t g = 0; g < {entering.size // k}; g++)",
-                f"  outer(steps, tall, {k}, {n}, {', '.join(sides)}, {total} + g * {step});",
+                f"  outer_share(team, member, steps, tall, {k}, {n}, {', '.join(sides)}, "
+                f"{total} + g * {step});",
             ]
         if not lines:
             return []
         head = ["const int64_t t = t0, q = 0;", "const bool along = false;"]
-        return ["{", *head, *self._declarations(phase), *lines, "}"]
+        return ["{", *head, *self._declarations(phase), *lines, "SYNC", "}"]
 
     def _place(self, emitter: Emitter, value: Value) -> Place:
         root = emitter.view(value).root
@@ -217,8 +217,11 @@ class Writer:
 
 
 def source(programs: Iterable[Program], real: str) -> tuple[str, list[Writer]]:
-    """One translation unit, and what wrote its functions."""
+    """One translation unit, and what wrote its functions.
+
+    With `#define TEAM 1` before it, it is for a team of threads.
+    """
     writers = [Writer(program) for program in programs]
     single = int(real == "float")
-    head = f'#define SINGLE {single}\ntypedef {real} real;\n#include "vector.h"\n{_ROUTINES}'
+    head = f'#define SINGLE {single}\ntypedef {real} real;\n#include "team.h"\n'
     return head + "\n\n".join(writer.text() for writer in writers) + "\n", writers

@@ -144,7 +144,7 @@ class Emitter:
         begin = self._rows(value.args[2], n) if len(value.args) > 2 else "nullptr, 0"
         return [
             f"for (int64_t g = 0; g < {value.size // n}; g++)",
-            f"  matmul(rows, {k}, {n}, {self._rows(x, k)}, {weight}, "
+            f"  matmul_share(team, member, rows, {k}, {n}, {self._rows(x, k)}, {weight}, "
             f"{target} + g * {n}, {distance}, {begin});",
         ]
 
@@ -167,7 +167,7 @@ class Emitter:
         target, distance = self.places[value]
         out = row_major(value.shape)
         lines = [
-            "for (int64_t r = 0; r < rows; r++) {",
+            ("LEADER " if along else "") + "for (int64_t r = 0; r < rows; r++) {",
             self._pointer(seen, "q"),
             f"real* o = {target} + r * {distance};",
         ]
@@ -186,7 +186,7 @@ class Emitter:
                 f"vec total = {start};",
                 "auto body = [&](auto lane, int64_t j) {",
                 f"{loops} {inner} {fill} {join} {close} }};",
-                *_along(x.shape[-1]),
+                *_along(x.shape[-1], whole=True),
                 f"*({place}) = lanes_{value.op}(total);",
             ]
         else:
@@ -238,14 +238,15 @@ def group_stride(seen: View) -> int:
     return seen.strides[-2] if len(seen.shape) > 1 else 0
 
 
-def _along(size: int) -> list[str]:
-    """Call `body` for every register of a row."""
+def _along(size: int, whole: bool = False) -> list[str]:
+    """Call `body` for every register of a row, or of a thread's share of it."""
+    begin, end = ("0", str(size)) if whole else (f"FROM({size})", f"TO({size})")
     lines = [
-        "int64_t j = 0;",
-        f"for (; j + LANES <= {size}; j += LANES) body(Full{{}}, j);",
+        f"int64_t j = {begin};",
+        f"for (; j + LANES <= {end}; j += LANES) body(Full{{}}, j);",
     ]
     # Rows of 16 elements are whole registers on every machine.
-    return lines if size % 16 == 0 else [*lines, f"if (j < {size}) body(Part{{{size} - j}}, j);"]
+    return lines if size % 16 == 0 else [*lines, f"if (j < {end}) body(Part{{{end} - j}}, j);"]
 
 
 def _aligned(seen: View, shape: Shape) -> View:

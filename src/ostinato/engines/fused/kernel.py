@@ -6,7 +6,8 @@ import ctypes
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
+from threading import Lock
 from typing import Any
 
 import torch
@@ -20,6 +21,11 @@ from ostinato.engines.fused.lower import Core
 from ostinato.engines.fused.program import Program, packed
 from ostinato.engines.fused.routines import REALS, connect, pack
 from ostinato.engines.fused.toolchain import load
+
+# Rows that are worth a thread.
+_ROWS = 4
+# Elements of matrices from which on threads share the columns of a few rows.
+_HEAVY = 2**17
 
 
 @dataclass(frozen=True)
@@ -51,9 +57,23 @@ class Kernel:
         text, writers = source(programs, REALS[dtype])
         self.ports = {writer.program.name: writer.ports for writer in writers}
         self.optional = {writer.program.name: writer.optional for writer in writers}
-        library = load(text)
-        connect(library, dtype)
-        self.functions = {name: _function(library, name) for name in self.programs}
+        self._text = text
+        self._alone = self._load(0)
+
+    def _load(self, team: int) -> dict[str, Callable[..., None]]:
+        """The functions, for one thread or for a team of threads."""
+        library = load(f"#define TEAM {team}\n{self._text}")
+        connect(library, self.dtype)
+        return {name: _function(library, name) for name in self.programs}
+
+    @cached_property
+    def _together(self) -> dict[str, Callable[..., None]]:
+        return self._load(1)
+
+    @cached_property
+    def _heavy(self) -> bool:
+        """Whether a step has enough to multiply for several threads to share one row."""
+        return sum(v.size for v in self.core.constants if len(v.shape) > 1) >= _HEAVY
 
     def run(self, name: str, ports: dict[str, Port], steps: int, rows: int, split: Any) -> None:
         """Call one function over all rows, in as many threads as torch uses.
@@ -68,15 +88,22 @@ class Kernel:
         order = self.ports[name]
         absent = dict.fromkeys(self.optional[name], Port(0))
 
-        def part(thread: int, begin: int, end: int) -> None:
+        def arguments(thread: int) -> tuple[Any, ...]:
             own = absent | ports | split(thread)
             addresses = (ctypes.c_void_p * len(order))(*(own[port].address for port in order))
             strides = (ctypes.c_int64 * (2 * len(order)))(
                 *(n for port in order for n in (own[port].time, own[port].row))
             )
-            self.functions[name](addresses, strides, steps, begin, end)
+            return addresses, strides, steps
 
-        in_threads(rows, 4, part)
+        def part(thread: int, begin: int, end: int) -> None:
+            self._alone[name](*arguments(thread), begin, end, None, 0)
+
+        def member(team: Any, number: int) -> None:
+            self._together[name](*arguments(0), 0, rows, team, number)
+
+        if not (rows < 2 * _ROWS and self._heavy and in_team(member)):
+            in_threads(rows, _ROWS, part)
 
 
 def forward_program(core: Core, backward: Backward, name: str, saving: bool) -> Program:
@@ -202,10 +229,34 @@ def in_threads(rows: int, least: int, part: Callable[[int, int, int], None]) -> 
         list(_pool(count).map(part, range(count), borders[:-1], borders[1:]))
 
 
+_team = Lock()
+
+
+def in_team(member: Callable[[Any, int], None]) -> bool:
+    """Let as many threads as torch uses do one thing together: `member(team, number)`.
+
+    Returns:
+        Whether it was done. Members wait for one another, so all need a thread at once: if
+        another call has them, or there is only one, nothing is done.
+    """
+    count = torch.get_num_threads()
+    if count < 2 or not _team.acquire(blocking=False):
+        return False
+    try:
+        team = (ctypes.c_int64 * 4)(0, 0, count, 0)
+        others = [_pool(count).submit(member, team, number) for number in range(1, count)]
+        member(team, 0)
+        for other in others:
+            other.result()
+    finally:
+        _team.release()
+    return True
+
+
 def _function(library: ctypes.CDLL, name: str) -> Callable[..., None]:
     function = getattr(library, name)
     pointer, integer = ctypes.c_void_p, ctypes.c_int64
-    function.argtypes = [pointer, pointer, integer, integer, integer]
+    function.argtypes = [pointer, pointer, integer, integer, integer, pointer, integer]
     function.restype = None
     return function  # type: ignore[no-any-return]
 

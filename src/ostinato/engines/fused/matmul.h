@@ -1,10 +1,14 @@
 // Products of matrices, built on one block: 6 rows × 4 registers of sums that stay in registers
-// where there are 32 of them, 2 rows × 4 where there are 16. Compiled once for each precision;
+// where there are 32 of them, 3 rows × 4 where there are 16. Compiled once for each precision;
 // generated code calls it through a pointer.
 #pragma once
 #include "vector.h"
 
-constexpr int64_t BLOCK = WIDTH == 64 ? 6 : 2;
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int64_t BLOCK = 6;
+#else
+constexpr int64_t BLOCK = 3;
+#endif
 
 // Four registers of a row of the right-hand side; PART: only so many of its columns exist.
 template <bool PART>
@@ -154,11 +158,11 @@ INLINE void outer_panel(int64_t steps, int64_t rows, int64_t k, const real* a, i
 
 // C (k, n) += Σ over steps t and rows r of A(t, r) (k)ᵀ · B(t, r) (n).
 extern "C" void outer(int64_t steps, int64_t rows, int64_t k, int64_t n, const real* a, int64_t ta,
-                      int64_t ra, const real* b, int64_t tb, int64_t rb, real* c) {
+                      int64_t ra, const real* b, int64_t tb, int64_t rb, real* c, int64_t ldc) {
   int64_t j = 0;
   for (; j + PANEL <= n; j += PANEL)
-    outer_panel<false>(steps, rows, k, a, ta, ra, b + j, tb, rb, c + j, n, PANEL);
-  if (j < n) outer_panel<true>(steps, rows, k, a, ta, ra, b + j, tb, rb, c + j, n, n - j);
+    outer_panel<false>(steps, rows, k, a, ta, ra, b + j, tb, rb, c + j, ldc, PANEL);
+  if (j < n) outer_panel<true>(steps, rows, k, a, ta, ra, b + j, tb, rb, c + j, ldc, n - j);
 }
 
 extern "C" int64_t register_bytes() { return WIDTH; }

@@ -25,6 +25,11 @@ def routines(dtype: torch.dtype) -> ctypes.CDLL:
         *(pointer, pointer, integer, pointer, integer),
     )
     library.matmul.restype = None
+    library.outer.argtypes = (
+        *(integer, integer, integer, integer),
+        *(pointer, integer, integer, pointer, integer, integer, pointer, integer),
+    )
+    library.outer.restype = None
     library.register_bytes.restype = integer
     return library
 

@@ -162,7 +162,7 @@ def _key(source: str, compiler: tuple[str, ...], flags: tuple[str, ...]) -> str:
 @cache
 def _headers() -> str:
     return "".join(
-        (HEADERS / name).read_text(encoding="utf-8") for name in ("vector.h", "matmul.h")
+        (HEADERS / name).read_text(encoding="utf-8") for name in ("vector.h", "matmul.h", "team.h")
     )
 
 
