@@ -13,7 +13,7 @@ from ostinato.cells import make_cell
 from ostinato.cells.from_file import file_of
 from ostinato.core.errors import ArgumentError
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "minimal_gate.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "coupled_gates.py"
 CODE = """
 import torch
 import ostinato as ost
@@ -85,6 +85,6 @@ def test_a_file_that_fails(file, code):
 
 
 def test_the_example_keeps_the_contract_and_runs_generated():
-    cell = make_cell(f"{EXAMPLE}:MinimalGate", 3, 5)
+    cell = make_cell(f"{EXAMPLE}:CoupledGates", 3, 5)
     assert not ost.check_cell(cell).failures
     assert re.search("chosen → fused|no C.. compiler", str(ost.explain(cell, torch.randn(2, 4, 3))))

@@ -1,4 +1,4 @@
-"""A cell of one's own, named by its file and class: `examples/minimal_gate.py:MinimalGate`."""
+"""A cell of one's own, named by its file and class: `examples/coupled_gates.py:CoupledGates`."""
 
 from __future__ import annotations
 
