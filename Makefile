@@ -6,7 +6,8 @@ WORKERS ?= 2
 .PHONY: demo test lint types docs clean
 
 demo: .venv/.ready
-	$(BIN)/ostinato train --out runs/demo --overwrite true --minutes 3.7
+	$(BIN)/ostinato train --cell examples/coupled_gates.py:CoupledGates --hidden-size 448 \
+	  --minutes 3.7 --out runs/demo --overwrite
 
 test: .venv/.ready lint types
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal

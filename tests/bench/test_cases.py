@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from ostinato.bench.cases import CASES, contest, pairs, select
 from ostinato.bench.peers import corresponding
 from ostinato.core.errors import ArgumentError
+from ostinato.over.explain import explain
 
 
 def test_both_sides_have_the_same_weights_every_time(tiny):
@@ -32,6 +35,23 @@ def test_slow_cases_are_measured_on_demand_only():
     assert {case.name for case in select(slow=True)} == set(CASES) == fast | slow
     assert [case.name for case in select(["lstm"])] == ["lstm"]
     assert {case.name for case in select(["lstm"], slow=True)} == {"lstm"} | slow
+
+
+def test_a_pattern_stands_for_several_cases():
+    found = [case.name for case in select(["auto-*", "lstm"])]
+    assert {"lstm", "auto-lstm", "auto-heads"} <= set(found)
+    assert all(name == "lstm" or name.startswith("auto-") for name in found)
+
+
+def test_auto_is_measured_against_every_engine_that_takes_the_cell():
+    for case in select(["auto-*"], quick=True):
+        size = case.sizes[0]
+        built = contest(case, next(iter(case.peers)), replace(size, steps=2))
+        (decision,) = explain(built.ours, built.x).decisions
+        able = {f"engine {name}" for name, reason in decision.reasons.items() if reason is None}
+        # Where torch's module applies, the loop is far behind both.
+        assert able - set(case.peers) <= {"engine reference"}
+        assert set(case.peers) <= able
 
 
 def test_an_unknown_case_is_answered_with_the_nearest():

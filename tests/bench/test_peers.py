@@ -13,12 +13,12 @@ from ostinato.bench.peers import (
     compiled_loop,
     compiled_step,
     corresponding,
-    reference,
+    on_engine,
     torch_module,
 )
 from ostinato.bench.steps import LSTMStep
 
-PEERS = {"loop": PythonLoop, "reference": reference, "torch": torch_module(nn.LSTM)}
+PEERS = {"loop": PythonLoop, "reference": on_engine("reference"), "torch": torch_module(nn.LSTM)}
 
 
 @pytest.mark.parametrize("peer", PEERS.values(), ids=PEERS)

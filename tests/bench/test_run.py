@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ostinato.bench import run as module
+from ostinato.bench.cases import select
 from ostinato.bench.measure import MODES, Timing
 from ostinato.bench.result import CompileRow
 from ostinato.bench.run import run
@@ -36,6 +37,36 @@ def test_every_mode_and_number_of_threads_has_a_row(tiny, threads_seen):
         ("tiny", "nn.RNN", "B=2 T=3 H=4", 2.0)
     }
     assert result.compile == []
+
+
+def test_what_was_measured_earlier_is_kept(tiny, threads_seen):
+    stored = []
+    earlier = run([tiny], threads=(2,), repeats=3, store=stored.append)
+    assert [len(result.rows) for result in stored] == [2]
+    result = run([tiny], threads=(1, 2), repeats=3, earlier=earlier, store=stored.append)
+    assert threads_seen == [2, 2, 1, 1]
+    assert [row.threads for row in result.rows] == [1, 1, 2, 2]
+    assert result.rows[2:] == earlier.rows
+    assert result.seconds >= earlier.seconds
+    run([tiny], threads=(1, 2), earlier=result, store=stored.append)
+    assert len(stored) == 2
+
+
+def test_rows_are_in_the_order_of_the_cases(threads_seen, monkeypatch):
+    monkeypatch.setattr(module, "disagreement", lambda contest: "not computed")
+    chosen = select(["heads", "leaky"], quick=True)
+    backwards = run(chosen[1:], earlier=run(chosen[:1])).rows
+    forwards = run(chosen[:1], earlier=run(chosen[1:])).rows
+    assert {row.case for row in forwards} == {"leaky", "heads"}
+    assert [row.case for row in forwards] == [row.case for row in backwards]
+
+
+def test_compilation_is_not_measured_twice(monkeypatch):
+    made = [CompileRow(8, "cold", 2.0, 1.0)]
+    monkeypatch.setattr(module, "compile_rows", lambda steps: made)
+    earlier = run([], compile_time=True)
+    monkeypatch.setattr(module, "compile_rows", None)
+    assert run([], compile_time=True, earlier=earlier).compile == earlier.compile
 
 
 def test_a_red_gate_gives_no_ratio(tiny, threads_seen, monkeypatch):

@@ -28,6 +28,13 @@ def test_one_slow_size_misses_the_smallest_but_not_the_mean(changed):
     assert find(result, "lstm", "forward,").outcome == "met"
 
 
+def test_auto_may_be_five_percent_behind(changed):
+    assert find(changed(lambda row: row.case == "auto-gru", ratio=0.96), "auto").outcome == "met"
+    assert find(changed(lambda row: row.case == "auto-gru", ratio=0.95), "auto").outcome == (
+        "not met"
+    )
+
+
 def test_what_disagrees_or_is_incomplete_is_not_measured(changed):
     result = changed(lambda row: row.case == "gru" and row.batch == 8, ratio=None, failure="no")
     assert find(result, "gru", "forward,").outcome == "not measured"

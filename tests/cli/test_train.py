@@ -53,7 +53,7 @@ def test_a_better_model_is_said_to_be_better(tmp_path, capsys):
     result = TrainResult(
         tmp_path, StopReason.STEPS, 1, "bits per character", score, None, None, tmp_path, None, 1.0
     )
-    module._report_text(result, task, 10)
+    module._report_text(result, task, "LSTM", 10)
     assert f"{score:.3f} bits per character, better than" in capsys.readouterr().out
 
 

@@ -1,14 +1,24 @@
 """Compare an engine with the reference on random steps.
 
-    python tests/fuzz/differential.py 10000
+    python tests/fuzz/differential.py 10000 --jobs 2 --minutes 60
 
-runs that many and reports every mismatch with its seed, and why steps were declined.
+runs that many and reports every mismatch and every crash with its seed, and why steps were
+declined; `--from SEED` goes on where it stopped. Numbers are compared, not speed, so kernels are
+optimised little, unless $OSTINATO_CXXFLAGS says otherwise.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
+import subprocess
 import sys
+import tempfile
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import torch
 
@@ -17,6 +27,7 @@ from ostinato.core.errors import EngineError
 from ostinato.core.state import leaves, map_state
 
 TOLERANCE = 1e-9
+BLOCK = 100
 
 
 def outcome(cell, engine, x, call):
@@ -72,25 +83,88 @@ def compare(seed, engine="fused"):
     return worst, None
 
 
-def main(count):
-    """Run seeds 0 … count−1."""
+def report(first, last):
+    """One line of JSON for each seed, as soon as it is known."""
     torch.set_num_threads(1)
-    mismatches, declined, done = [], Counter(), 0
-    for seed in range(count):
-        worst, reason = compare(seed)
+    for seed in range(first, last):
+        print(json.dumps([seed, *compare(seed)]), flush=True)
+
+
+def in_processes(seeds):
+    """The lines of a block of seeds, over a cache of its own; after a crash the next seed follows.
+
+    A process for each block, since loaded objects stay in memory as long as it lives.
+    """
+    lines = []
+    with tempfile.TemporaryDirectory(prefix="ostinato-fuzz-") as cache:
+        flags = os.environ.get("OSTINATO_CXXFLAGS", "-O1")
+        environment = os.environ | {"OSTINATO_CACHE": cache, "OSTINATO_CXXFLAGS": flags}
+        while len(lines) < len(seeds):
+            rest = [str(seeds.start + len(lines)), str(seeds.stop)]
+            command = [sys.executable, __file__, "--block", *rest]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True)
+            lines += [json.loads(line) for line in done.stdout.splitlines()]
+            if done.returncode:
+                said = (done.stderr.strip().splitlines() or ["no message"])[-1]
+                told = f"the process ended with status {done.returncode}: {said}"
+                lines.append([seeds.start + len(lines), told, None])
+    return lines
+
+
+class Tally:
+    """What was found so far."""
+
+    def __init__(self):
+        self.compared, self.wrong, self.declined = 0, 0, Counter()
+
+    def add(self, seed, worst, reason):
+        """Count one seed; print it if it is wrong. `worst` in words: it crashed."""
         if reason is not None:
-            declined[reason[:80]] += 1
-        elif not worst <= TOLERANCE:
-            mismatches.append((seed, worst))
-            print(f"seed {seed}: differs by {worst:.2e}", flush=True)
-        done += reason is None
-        if seed % 100 == 99:
-            print(f"{seed + 1} steps, {len(mismatches)} mismatches", flush=True)
-    print(f"{done} compared, {len(mismatches)} mismatches, {sum(declined.values())} declined")
-    for reason, times in declined.most_common():
+            self.declined[reason[:80]] += 1
+            return
+        self.compared += 1
+        if isinstance(worst, str) or not worst <= TOLERANCE:
+            self.wrong += 1
+            what = worst if isinstance(worst, str) else f"differs by {worst:.2e}"
+            print(f"seed {seed}: {what}", flush=True)
+
+    def __str__(self):
+        declined = sum(self.declined.values())
+        return f"{self.compared} compared, {self.wrong} wrong, {declined} declined"
+
+
+def main(first, count, jobs, minutes):
+    """Run seeds first … first+count−1; whether any was wrong."""
+    begin, tally, last = time.monotonic(), Tally(), first + count
+    blocks = iter([range(n, min(n + BLOCK, last)) for n in range(first, last, BLOCK)])
+    with ThreadPoolExecutor(jobs) as pool:
+        while (wave := list(islice(blocks, jobs))) and time.monotonic() < begin + 60 * minutes:
+            for lines in pool.map(in_processes, wave):
+                for line in lines:
+                    tally.add(*line)
+            done = wave[-1].stop - first
+            each = (time.monotonic() - begin) / done
+            print(f"seeds {first} … {first + done - 1}: {tally}, {each:.2f} s each", flush=True)
+    if wave:
+        print(f"stopped after {minutes:g} minutes; go on with --from {wave[0].start}")
+    for reason, times in tally.declined.most_common():
         print(f"  {times} x {reason}")
-    return bool(mismatches)
+    return bool(tally.wrong)
+
+
+def arguments():
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("count", nargs="?", type=int, default=1000, help="how many seeds")
+    parser.add_argument("--from", dest="first", type=int, default=0, help="the first seed")
+    parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after these")
+    parser.add_argument("--block", type=int, nargs=2, help=argparse.SUPPRESS)
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000))
+    given = arguments()
+    if given.block:
+        sys.exit(report(*given.block))
+    sys.exit(main(given.first, given.count, given.jobs, given.minutes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import filter as matching
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +14,12 @@ from ostinato.bench.peers import (
     PythonLoop,
     compiled_loop,
     compiled_step,
-    reference,
+    on_engine,
     torch_module,
 )
 from ostinato.bench.steps import ElmanStep, GRUStep, HeadsStep, LeakyStep, LSTMStep
+from ostinato.cells.elman import ElmanCell
+from ostinato.cells.gru import GRUCell
 from ostinato.cells.layer_norm_lstm import LayerNormLSTMCell
 from ostinato.cells.lstm import LSTMCell
 from ostinato.core.cell import Cell
@@ -46,6 +49,7 @@ class Case:
         peers: by their name in the table.
         sizes: at which it is measured.
         slow: whether it is measured on demand only, since a peer takes minutes to compile.
+        engine: on which our side runs.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Case:
     peers: Mapping[str, Peer]
     sizes: Sequence[Size]
     slow: bool = False
+    engine: str = "fused"
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Contest:
     """A layer and a peer that compute the same function of the same input.
 
     Attributes:
-        ours: the layer on the fused engine.
+        ours: the layer on the engine of the case.
         peer: the module that it is compared with.
         x: (B, T, D).
         cotangent: (B, T, H), what the gradient of the outputs is taken against.
@@ -79,7 +84,7 @@ def contest(case: Case, peer: str, size: Size) -> Contest:
         cell = case.cell(size.hidden, size.hidden)
         shape = (size.batch, size.steps, size.hidden)
         x, cotangent = torch.randn(shape, requires_grad=True), torch.randn(shape)
-        return Contest(RNN(cell, "fused"), case.peers[peer](cell), x, cotangent)
+        return Contest(RNN(cell, case.engine), case.peers[peer](cell), x, cotangent)
 
 
 def layer_norm_lstm(input_size: int, hidden_size: int) -> Cell:
@@ -107,8 +112,23 @@ _TORCH_SIZES = tuple(
 )
 _LOOP_SIZES = _TORCH_SIZES[:2]
 _FEW_STEPS = (Size(1, 16, 64), Size(32, 16, 64))
-_LOOPS: dict[str, Peer] = {"reference": reference, "Python loop": PythonLoop}
+_LOOPS: dict[str, Peer] = {"reference": on_engine("reference"), "Python loop": PythonLoop}
 _COMPILED: dict[str, Peer] = {"compiled step": compiled_step, "compiled loop": compiled_loop}
+_STEPS = {
+    "layer-norm-lstm": layer_norm_lstm,
+    "peephole-lstm": peephole_lstm,
+    "leaky": LeakyStep,
+    "heads": HeadsStep,
+}
+# The cells of which torch has a module; the others have one engine less.
+_NATIVE = {"lstm": LSTMCell, "gru": GRUCell, "elman": ElmanCell}
+
+
+def _auto(name: str, cell: Callable[[int, int], Cell], sizes: Sequence[Size], rival: str) -> Case:
+    """What `auto` chooses against each engine that it could have chosen."""
+    peers = {f"engine {engine}": on_engine(engine) for engine in ("fused", rival)}
+    return Case(f"auto-{name}", cell, peers, sizes, engine="auto")
+
 
 CASES = {
     case.name: case
@@ -116,10 +136,9 @@ CASES = {
         Case("lstm", LSTMStep, {"nn.LSTM": torch_module(nn.LSTM)}, _TORCH_SIZES),
         Case("gru", GRUStep, {"nn.GRU": torch_module(nn.GRU)}, _TORCH_SIZES),
         Case("elman", ElmanStep, {"nn.RNN": torch_module(nn.RNN)}, _TORCH_SIZES),
-        Case("layer-norm-lstm", layer_norm_lstm, _LOOPS, _LOOP_SIZES),
-        Case("peephole-lstm", peephole_lstm, _LOOPS, _LOOP_SIZES),
-        Case("leaky", LeakyStep, _LOOPS, _LOOP_SIZES),
-        Case("heads", HeadsStep, _LOOPS, _LOOP_SIZES),
+        *(Case(name, cell, _LOOPS, _LOOP_SIZES) for name, cell in _STEPS.items()),
+        *(_auto(name, cell, _TORCH_SIZES, "torch") for name, cell in _NATIVE.items()),
+        *(_auto(name, cell, _LOOP_SIZES, "reference") for name, cell in _STEPS.items()),
         Case("lstm-16", LSTMStep, _COMPILED, _FEW_STEPS, slow=True),
         Case("layer-norm-lstm-16", layer_norm_lstm, _COMPILED, _FEW_STEPS, slow=True),
     )
@@ -130,20 +149,23 @@ def select(names: Sequence[str] = (), *, slow: bool = False, quick: bool = False
     """The cases of these names.
 
     Args:
-        names: none: all that are not slow.
+        names: or patterns such as "auto-*"; none: all that are not slow.
         slow: the slow ones besides.
         quick: their shortened forms.
 
     Raises:
         ArgumentError: if a name is unknown.
     """
+    wanted = set[str]()
     for name in names:
-        if name not in CASES:
+        found = matching(CASES, name)
+        if not found:
             raise ArgumentError(f"No case is called {name!r}. {nearest(name, CASES)}")
+        wanted.update(found)
     chosen = [
         case
         for case in CASES.values()
-        if case.name in names or (case.slow and slow) or not (names or case.slow)
+        if case.name in wanted or (case.slow and slow) or not (names or case.slow)
     ]
     return [shortened(case) if quick else case for case in chosen]
 

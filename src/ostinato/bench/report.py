@@ -80,10 +80,11 @@ def to_markdown(result: Result) -> str:
 
 
 _LEGEND = (
-    "A ratio is the time of the peer over that of ostinato's fused engine: above 1, ostinato is "
-    "faster. In brackets its quartiles. Every ratio was measured after outputs and all gradients "
-    "of both sides agreed; the input is as wide as the state. *forward* is evaluation without "
-    "gradient, *forward+backward* the gradients of the input and of all parameters."
+    "A ratio is the time of the peer over that of ostinato's fused engine, or of what `auto` chose "
+    "where the case says so: above 1, ostinato is faster. In brackets its quartiles. Every ratio "
+    "was measured after outputs and all gradients of both sides agreed; the input is as wide as "
+    "the state. *forward* is evaluation without gradient, *forward+backward* the gradients of the "
+    "input and of all parameters."
 )
 
 

@@ -50,6 +50,11 @@ class Row:
         """Batch, steps and hidden size."""
         return f"B={self.batch} T={self.steps} H={self.hidden}"
 
+    @property
+    def contest(self) -> tuple[str, str, str, int]:
+        """Who against whom, and where; its rows differ in the mode."""
+        return self.case, self.peer, self.size, self.threads
+
 
 @dataclass(frozen=True)
 class CompileRow:

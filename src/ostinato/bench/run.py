@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 
-from ostinato.bench.cases import Case, Contest, Size, contest, pairs
+from ostinato.bench.cases import CASES, Case, Contest, Size, contest, pairs
 from ostinato.bench.compile_time import STEPS, compile_rows
 from ostinato.bench.machine import Company, crowded, this_machine
 from ostinato.bench.measure import MODES, time_contest
-from ostinato.bench.result import CompileRow, Result, Row
+from ostinato.bench.result import Result, Row
 from ostinato.bench.verify import disagreement
 from ostinato.core.errors import ArgumentError
 from ostinato.experiments.experiment import Track, silent
@@ -24,6 +24,8 @@ def run(
     *,
     compile_time: bool = False,
     track: Track = silent,
+    earlier: Result | None = None,
+    store: Callable[[Result], object] = lambda result: None,
 ) -> Result:
     """Measure cases.
 
@@ -33,6 +35,8 @@ def run(
         repeats: pairs of samples behind each ratio.
         compile_time: whether to measure how long cells take to be ready.
         track: shows the progress.
+        earlier: what need not be measured again; it is part of the result.
+        store: is given what there is so far, whenever more was measured.
 
     Raises:
         ArgumentError: if a number of threads or repeats is below 1.
@@ -42,23 +46,42 @@ def run(
             f"A benchmark needs 1 repeat and 1 thread or more; got {repeats} and {list(threads)}."
         )
     machine, company, begin = this_machine(), Company(), time.perf_counter()
-    rows: list[Row] = []
+    rows = list(earlier.rows) if earlier else []
+    compiled = list(earlier.compile) if earlier else []
+
+    def result() -> Result:
+        seconds = time.perf_counter() - begin + (earlier.seconds if earlier else 0)
+        return Result(machine, repeats, _in_order(rows), compiled, company.cores(), seconds)
+
+    known = {row.contest for row in rows}
     for case, peer, size in track(list(pairs(cases)), "ratios"):
-        built = contest(case, peer, size)
-        for count in threads:
-            rows += _rows(built, case, peer, size, count, repeats)
-    compiled: list[CompileRow] = []
-    if compile_time:
+        missing = [n for n in threads if (case.name, peer, str(size), n) not in known]
+        if missing:
+            built = contest(case, peer, size)
+            for count in missing:
+                rows += _rows(built, case, peer, size, count, repeats)
+            store(result())
+    if compile_time and not compiled:
         for steps in track(STEPS, "time until a cell is ready"):
             compiled += compile_rows(steps)
-    return Result(
-        machine=machine,
-        repeats=repeats,
-        rows=rows,
-        compile=compiled,
-        others=company.cores(),
-        seconds=time.perf_counter() - begin,
-    )
+    return result()
+
+
+def _in_order(rows: Sequence[Row]) -> list[Row]:
+    """By case, peer, size and threads, whenever they were measured."""
+    known = [(case.name, peer, str(size)) for case, peer, size in pairs([*CASES.values()])]
+    cases = list(dict.fromkeys((name, peer) for name, peer, _ in known))
+
+    def place(row: Row) -> tuple[int, int, int]:
+        *case, size, threads = row.contest
+        # Sizes of quick runs and cases of tests are not listed; they keep their order.
+        return _index(cases, tuple(case)), _index(known, (*case, size)), threads
+
+    return sorted(rows, key=place)
+
+
+def _index(known: Sequence[tuple[str, ...]], wanted: tuple[str, ...]) -> int:
+    return known.index(wanted) if wanted in known else len(known)
 
 
 def _rows(

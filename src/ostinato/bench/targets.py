@@ -10,6 +10,7 @@ from ostinato.bench.cases import CASES
 from ostinato.bench.measure import MODES
 from ostinato.bench.result import CompileRow, Result, Row, geometric_mean
 
+_AUTO = tuple(name for name in CASES if name.startswith("auto-"))
 _LOOPED = ("layer-norm-lstm", "peephole-lstm", "leaky", "heads")
 
 
@@ -36,7 +37,7 @@ class Target:
     @property
     def aim(self) -> str:
         """The bound in words."""
-        return f"{'≥' if self.above else '≤'} {self.bound:g} {self.unit}"
+        return f"{'≥' if self.above else '≤'} {self.bound:.3g} {self.unit}"
 
     def judge(self, result: Result) -> Verdict:
         """Compare with a result."""
@@ -87,6 +88,8 @@ def _of_threads(count: int) -> Iterator[Target]:
         yield Target(text, bound, True, _chosen((case,), (mode,), count), geometric_mean)
     text = f"lstm / nn.LSTM, every size and mode, the smallest, {told}"
     yield Target(text, 1.0, True, _chosen(("lstm",), MODES, count), _smallest)
+    text = f"auto / best applicable engine, the smallest of all, {told}"
+    yield Target(text, 1 / 1.05, True, _chosen(_AUTO, MODES, count), _smallest)
     for batch, bound in ((1, 25.0), (32, 4.0)):
         text = f"other cells / loop, {training}, B={batch}, the smallest, {told}"
         choose = _chosen(_LOOPED, (training,), count, batch)

@@ -12,6 +12,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ostinato.cells.from_file import cell_from_file, file_of
 from ostinato.core.errors import ArgumentError, nearest
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def make_cell(name: str, input_size: int, hidden_size: int, **options: Any) -> C
     """Build a cell by its short name; upper and lower case are the same.
 
     Args:
-        name: as in `cell_names()`.
+        name: as in `cell_names()`, or `FILE.py:CLASS` for a cell of one's own, whose file is run.
         input_size: D.
         hidden_size: H.
         options: further arguments of its constructor.
@@ -47,14 +48,22 @@ def make_cell(name: str, input_size: int, hidden_size: int, **options: Any) -> C
     Raises:
         ArgumentError: if there is no such cell, or it takes no such option.
     """
-    classes = {short.lower(): value for short, value in cell_classes().items()}
-    if name.lower() not in classes:
-        raise ArgumentError(f"No cell is called {name!r}. {nearest(name, cell_names())}")
-    cell = classes[name.lower()]
+    file = file_of(name)
+    cell = _shipped(name) if file is None else cell_from_file(file, name.rpartition(":")[2])
     taken = set(inspect.signature(cell).parameters) - {"input_size", "hidden_size"}
     for option in set(options) - taken:
         raise ArgumentError(f"{name} has no option {option!r}. {nearest(option, taken)}")
     return cell(input_size, hidden_size, **options)
+
+
+def _shipped(name: str) -> type[Cell]:
+    classes = {short.lower(): value for short, value in cell_classes().items()}
+    if name.lower() not in classes:
+        raise ArgumentError(
+            f"No cell is called {name!r}. {nearest(name, cell_names())} "
+            "A cell of your own: FILE.py:CLASS."
+        )
+    return classes[name.lower()]
 
 
 def __getattr__(name: str) -> Any:

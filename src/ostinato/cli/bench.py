@@ -13,6 +13,7 @@ def bench(
     threads: str = "1,2",
     repeats: int = 9,
     json: Path | None = None,
+    resume: bool = False,
     out: Path | None = None,
     quick: bool = False,
     compile: bool = False,
@@ -23,18 +24,29 @@ def bench(
     status is 1. A target that is not met is a result: the exit status is 0.
 
     Args:
-        names: which cases, with commas between them; "all": these, and the time to compile.
+        names: which cases, with commas between them, e.g. lstm,auto-*; "all": these, and the
+            time to compile.
         threads: numbers of CPU threads, with commas between them.
         repeats: pairs of samples behind each ratio.
-        json: a file for the result.
+        json: a file for the result; it is written whenever a contest is over.
+        resume: measure only what the file of --json does not hold yet, and add it.
         out: a folder; JSON, Markdown and picture go into one below it, named as the processor.
         quick: few steps and repeats, to see that all works.
         compile: also the cases whose peers are torch.compile, which take minutes.
     """
     from ostinato.bench.cases import select
     from ostinato.bench.report import dumped, save, show, write
+    from ostinato.bench.result import Result
     from ostinato.bench.run import run
+    from ostinato.bench.stored import stored
     from ostinato.experiments.report import progress
+
+    if resume and json is None:
+        raise ArgumentError("--resume needs --json FILE, the result that is to be completed.")
+
+    def store(result: Result) -> None:
+        if json is not None:
+            write(json, dumped(result).encode())
 
     everything = names == "all"
     cases = select(() if everything else names.split(","), slow=compile, quick=quick)
@@ -45,10 +57,11 @@ def bench(
             min(repeats, 3) if quick else repeats,
             compile_time=everything and not quick,
             track=track,
+            earlier=stored(json) if resume and json is not None else None,
+            store=store,
         )
+    store(result)
     show(result)
-    if json is not None:
-        write(json, dumped(result).encode())
     if out is not None:
         for path in save(result, out / result.machine.slug):
             print(path)

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    run: Path, *, split: str | None = None, text: Path | None = None, json: bool = False
+    run: Path,
+    *,
+    split: str | None = None,
+    text: Path | None = None,
+    cell: str | None = None,
+    json: bool = False,
 ) -> None:
     """Measure a trained model on held-out data.
 
@@ -23,12 +28,13 @@ def evaluate(
         run: folder of a run, whose best checkpoint is taken, or a checkpoint.
         split: held-out split of the task; none: the first.
         text: measure on all of this text file instead.
+        cell: FILE.py:CLASS, if the model was trained with a cell of your own.
         json: print JSON.
     """
     from ostinato.train.build import load_trained
     from ostinato.train.evaluate import evaluate as score_of
 
-    trained = load_trained(run)
+    trained = load_trained(run, cell)
     task = _task(trained) if text is None else _other_text(trained, text)
     score = score_of(trained.model, task, split, trained.config.batch_size)
     on = str(text) if text is not None else split or task.splits[0]

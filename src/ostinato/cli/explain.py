@@ -17,7 +17,7 @@ def explain(
     """Show which engine would run a cell, and why not the others.
 
     Args:
-        cell: name of the cell, e.g. LSTM.
+        cell: name of the cell, e.g. LSTM, or FILE.py:CLASS for one of your own, whose file is run.
         input_size: size of the inputs.
         hidden_size: units of the cell.
         batch: rows of the batch.

@@ -14,6 +14,7 @@ def generate(
     top_k: int | None = None,
     top_p: float | None = None,
     seed: int = 0,
+    cell: str | None = None,
 ) -> None:
     """Continue a text with a trained model.
 
@@ -25,12 +26,13 @@ def generate(
         top_k: draw from this many likeliest characters only.
         top_p: draw from the likeliest characters that together have this probability.
         seed: of the draws.
+        cell: FILE.py:CLASS, if the model was trained with a cell of your own.
     """
     from ostinato.cli.continuation import continue_text
     from ostinato.train.build import load_trained
 
     options = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
-    pieces = continue_text(load_trained(run), prompt, length, seed, **options)
+    pieces = continue_text(load_trained(run, cell), prompt, length, seed, **options)
     print(prompt.lstrip("\n"), end="", flush=True)
     for piece in pieces:
         print(piece, end="", flush=True)

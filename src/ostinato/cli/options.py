@@ -103,7 +103,8 @@ def _documented(thing: Any) -> dict[str, str]:
 
 def _parser(name: str, command: Command, options: Sequence[Option]) -> ArgumentParser:
     jsonargparse = extra("jsonargparse", "cli", "The command line")
-    # No value may name an import path: a configuration is data, it never runs code.
+    # No value may name an import path: a configuration is data. Code comes from one place only,
+    # a cell of one's own, which is named as a file.
     jsonargparse.set_parsing_settings(
         import_path_denylist=["*"], instantiate_subclass_spec_in_any=False
     )

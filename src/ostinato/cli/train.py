@@ -41,13 +41,14 @@ def train(*, sample: int = 400, **options: Annotated[Any, TrainConfig]) -> None:
         return  # of several processes one tells
     task = build_task(config)
     if isinstance(task, TextTask):
-        _report_text(result, task, sample)
+        _report_text(result, task, config.cell, sample)
     elif result.score is not None:
         print(f"held-out score: {result.score:.4f} {result.metric}")
     _tell_files(result)
 
 
-def _report_text(result: TrainResult, task: TextTask, sample: int) -> None:
+def _report_text(result: TrainResult, task: TextTask, cell: str, sample: int) -> None:
+    from ostinato.cells.from_file import file_of
     from ostinato.tasks.ngram import ngram_bits
 
     print("Counting 5-grams of the same text for comparison …", flush=True)
@@ -61,11 +62,12 @@ def _report_text(result: TrainResult, task: TextTask, sample: int) -> None:
     from ostinato.cli.continuation import continue_text
     from ostinato.train.build import load_trained
 
-    trained = load_trained(result.folder)
+    trained = load_trained(result.folder, cell)
     print(f"{sample} characters that it writes:\n")
     for piece in continue_text(trained, "\n", sample, seed=0, temperature=0.8):
         print(piece, end="", flush=True)
-    print(f"\n\nmore of it: ostinato generate {result.folder}")
+    own = f" --cell {cell}" if file_of(cell) else ""
+    print(f"\n\nmore of it: ostinato generate {result.folder}{own}")
 
 
 def _tell_files(result: TrainResult) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from ostinato.cells import make_cell
-from ostinato.core.errors import CheckpointError
+from ostinato.cells.from_file import file_of
+from ostinato.core.errors import ArgumentError, CheckpointError
 from ostinato.models.sequence_model import OneHot, SequenceModel
 from ostinato.over.time import RNN, Stack
 from ostinato.tasks import make_task
@@ -120,20 +121,34 @@ class Trained:
     score: float | None
 
 
-def load_trained(path: Path) -> Trained:
+def load_trained(path: Path, cell: str | None = None) -> Trained:
     """Build the model of a checkpoint and load its weights; its data are not needed.
 
     Args:
         path: a checkpoint, or the folder of a run: then its best one, or else its newest.
+        cell: for a cell of one's own, `FILE.py:CLASS`: reading a checkpoint never runs code
+            that only the checkpoint names.
 
     Raises:
-        CheckpointError: if there is no whole checkpoint.
+        ArgumentError: if the cell is code in a file, and `cell` is missing.
+        CheckpointError: if there is no whole checkpoint, or its weights do not fit the cell.
     """
     content = checkpoint.load(_checkpoint_in(path))
     config = TrainConfig.from_json(content["config"])
-    ports = Ports.from_json(content["ports"])
+    if cell is None and file_of(config.cell):
+        raise ArgumentError(
+            f"The cell of {path} is code in a file, which is run only if you name it: "
+            f"--cell {config.cell} (or cell=...)."
+        )
+    config, ports = replace(config, cell=cell or config.cell), Ports.from_json(content["ports"])
     model = build_model(config, ports)
-    model.load_state_dict(content["model"])
+    try:
+        model.load_state_dict(content["model"])
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"the weights of {path} do not fit the cell {config.cell!r}; name the one "
+            f"that it was trained with. {error}"
+        ) from error
     return Trained(
         model.eval(),
         config,

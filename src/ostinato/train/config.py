@@ -34,7 +34,7 @@ class TrainConfig:
     """Steps per training window, for tasks that have the option 'window'."""
 
     cell: str = "LSTM"
-    """Name of the cell."""
+    """Name of the cell, or FILE.py:CLASS for one of your own, whose file is run."""
     cell_options: dict[str, Any] = field(default_factory=dict)
     """Options of the cell."""
     hidden_size: int = 384

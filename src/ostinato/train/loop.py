@@ -20,9 +20,11 @@ from typing import TextIO
 import torch
 
 from ostinato.core.extras import extra
+from ostinato.core.registry import recorded_decisions
 from ostinato.train import checkpoint
 from ostinato.train.config import TrainConfig
 from ostinato.train.early_stopping import StopReason
+from ostinato.train.engine_note import engine_notes
 from ostinato.train.evaluate import score_totals
 from ostinato.train.folder import TENSORBOARD, check_folder, make_folder
 from ostinato.train.interrupt import Interrupt
@@ -30,7 +32,7 @@ from ostinato.train.log import Log
 from ostinato.train.progress import Progress, progress
 from ostinato.train.result import TrainResult, conclude
 from ostinato.train.run import Run, threads
-from ostinato.train.step import advance
+from ostinato.train.step import Step, advance
 
 
 def train(config: TrainConfig, stream: TextIO | None = None) -> TrainResult:
@@ -65,8 +67,9 @@ def _train(run: Run, interrupt: Interrupt, shown: Progress) -> StopReason:
     """Steps, evaluations and checkpoints until there is a reason to stop."""
     tensorboard = run.config.out / TENSORBOARD if run.config.tensorboard else None
     with Log(run.log_path if run.is_main else None, run.step, tensorboard) as log:
+        begin = run.step
         while True:
-            step = advance(run, interrupt)
+            step = _first(run, interrupt, shown) if run.step == begin else advance(run, interrupt)
             log.write(
                 run.step,
                 loss=step.loss,
@@ -84,6 +87,15 @@ def _train(run: Run, interrupt: Interrupt, shown: Progress) -> StopReason:
                 run.save()
             if reason:
                 return reason
+
+
+def _first(run: Run, interrupt: Interrupt, shown: Progress) -> Step:
+    """A step, and which engine ran it."""
+    with recorded_decisions() as decisions:
+        step = advance(run, interrupt)
+    for note in engine_notes(decisions):
+        shown.note(note)
+    return step
 
 
 def _evaluate_if_due(run: Run, stop: StopReason | None, log: Log, shown: Progress) -> bool:

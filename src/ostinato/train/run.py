@@ -6,6 +6,7 @@ import atexit
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from ostinato.cells.from_file import file_of
 from ostinato.core.errors import ArgumentError, CheckpointError
 from ostinato.core.extras import extra
 from ostinato.core.state import State, index, leaves
@@ -188,6 +190,9 @@ def _identity(config: TrainConfig, task: Task, processes: int) -> dict[str, Any]
     values = {f"--{name}": value for name, value in config.identity().items()}
     values |= {f"data: {name}": value for name, value in task.describe().items()}
     values["number of processes"] = processes
+    code = file_of(config.cell)
+    if code is not None:
+        values["code of the cell"] = sha256(code.read_bytes()).hexdigest()[:16]
     same: dict[str, Any] = json.loads(json.dumps(values, default=str))
     return same
 

@@ -4,7 +4,8 @@ The compiler is $CXX, else the first of c++, g++ and clang++ that is found, else
 `ziglang` if it is installed. $OSTINATO_CXXFLAGS is added to the flags; $CXXFLAGS is not, because
 environments set it for packages that must run on any machine. The cache lies in $OSTINATO_CACHE,
 or under $XDG_CACHE_HOME, or in ~/.cache/ostinato. An object is named by a key, made of its source,
-the compiler, the flags and the processor, and by the digest of its content.
+the compiler, the flags and the processor, and by the digest of its content. Beyond a bound the
+objects that were not loaded for the longest time are removed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +34,8 @@ FLAGS = (
     "-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fPIC", "-shared", "-w",
 )  # fmt: skip
 _TIMEOUT = 120
+_MOST_OBJECTS, _MOST_BYTES = 500, 2**30
+_ABANDONED = 3600  # seconds after which nobody can still be compiling in a folder
 
 
 @cache
@@ -87,9 +92,12 @@ def _words(variable: str) -> list[str]:
 def _cached(folder: Path, key: str) -> ctypes.CDLL | None:
     """The object of a key; what was damaged is never loaded, since that could end the process."""
     for path in folder.glob(f"{key}-*.so"):
-        if path.stem == f"{key}-{_digest(path)}":
-            return ctypes.CDLL(str(path))
-        path.unlink(missing_ok=True)
+        # Another process may remove it at any moment, which is as if it had never been there.
+        with suppress(FileNotFoundError):
+            os.utime(path)
+            if path.stem == f"{key}-{_digest(path)}":
+                return ctypes.CDLL(str(path))
+            path.unlink()
     return None
 
 
@@ -110,7 +118,35 @@ def _compile(
             raise EngineError(f"{compiler[0]} failed: {reason}")
         path = folder / f"{key}-{_digest(built)}.so"
         os.replace(built, path)
+    _trim(folder, path)
+    _sweep(folder)
     return path
+
+
+def _trim(folder: Path, newest: Path) -> None:
+    """Remove the objects that were not loaded for the longest time.
+
+    Other processes may do the same: what they have loaded stays in their memory, and what they
+    miss they compile again.
+    """
+    objects = []
+    for path in folder.glob("*.so"):
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            objects.append((path == newest, status.st_mtime, status.st_size, path))
+    total = 0
+    for count, (_, _, size, path) in enumerate(sorted(objects, reverse=True), start=1):
+        total += size
+        if count > _MOST_OBJECTS or (total > _MOST_BYTES and path != newest):
+            path.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the folders of processes that were killed while they compiled."""
+    for build in folder.glob(".build-*"):
+        with suppress(FileNotFoundError):
+            if time.time() - build.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(build, ignore_errors=True)
 
 
 def _run(command: list[str]) -> tuple[int, str]:
