@@ -159,13 +159,22 @@ INLINE vec not_(vec a) { return a == 0 ? splat(1) : splat(0); }
 INLINE vec and_(vec a, vec b) { return lt_(splat(0), abs_(a)) * lt_(splat(0), abs_(b)); }
 INLINE vec or_(vec a, vec b) { return lt_(splat(0), abs_(a) + abs_(b)); }
 
-INLINE real lanes_max(vec v) {
-  real top = v[0];
-  for (int64_t i = 1; i < LANES; i++) top = v[i] > top || v[i] != v[i] ? v[i] : top;
-  return top;
+// All lanes joined to one: halves first, so that few operations wait for one another.
+template <int64_t BYTES, class V, class F>
+INLINE real joined(V v, F join) {
+  if constexpr (BYTES == sizeof(real)) {
+    return v[0];
+  } else {
+    typedef real half __attribute__((vector_size(BYTES / 2)));
+    half a, b;
+    std::memcpy(&a, &v, sizeof a);
+    std::memcpy(&b, reinterpret_cast<const char*>(&v) + sizeof a, sizeof b);
+    return joined<BYTES / 2>(join(a, b), join);
+  }
 }
 INLINE real lanes_sum(vec v) {
-  real total = 0;
-  for (int64_t i = 0; i < LANES; i++) total += v[i];
-  return total;
+  return joined<WIDTH>(v, [](auto a, auto b) { return a + b; });
+}
+INLINE real lanes_max(vec v) {
+  return joined<WIDTH>(v, [](auto a, auto b) { return a != a ? a : a > b ? a : b; });
 }
