@@ -44,7 +44,8 @@ def tensors(core, steps=4, rows=3):
 @pytest.mark.parametrize("step", [gated, decayed])
 def test_schema_shapes_and_gradient(step, reverse):
     made = kernel(step)
-    arguments = (register(made), 4, 3, reverse, True, tensors(made.core))
+    given = tensors(made.core)
+    arguments = (register(made), 4, 3, reverse, [True] * len(given), given)
     torch.library.opcheck(fused_loop, arguments)
 
 
@@ -93,4 +94,4 @@ def test_a_kernel_has_one_name_in_every_process():
 
 def test_a_name_without_a_kernel_is_an_error():
     with pytest.raises(EngineError, match="not generated"):
-        fused_loop("no such kernel", 1, 1, False, False, [torch.zeros(1, 1)])
+        fused_loop("no such kernel", 1, 1, False, [False], [torch.zeros(1, 1)])

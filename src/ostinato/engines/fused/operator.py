@@ -86,7 +86,8 @@ def fused_loop_backward(
     call, given = _call(key, steps, rows, reverse, tensors)
     found = backward(call, given, tuple(kept), tuple(wanted), tuple(grads))
     reached = zip(found, _reached(call.kernel, wanted), strict=True)
-    return _distinct([each.contiguous() for each, is_reached in reached if is_reached], [])
+    given_out = [each for each, is_reached in reached if is_reached and each is not None]
+    return _distinct([each.contiguous() for each in given_out], [])
 
 
 @fused_loop_backward.register_fake
