@@ -13,6 +13,7 @@ from ostinato.wrap import (
     LearnedState,
     LowRank,
     Mask,
+    MixedPrecision,
     Normalised,
     RecurrentDropout,
     Residual,
@@ -44,6 +45,7 @@ WRAPPERS = {
     "residual": lambda cell: Residual(cell, projection=True),
     "normalised": normalised,
     "learned-state": LearnedState,
+    "mixed-precision": MixedPrecision,
     "parametrised": parametrised,
     "nested": lambda cell: Residual(
         Zoneout(VariationalDropout(Leak(LearnedState(cell), 0.5), 0.2, 0.1, 0.1), 0.2), True

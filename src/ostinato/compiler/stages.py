@@ -23,7 +23,8 @@ class Stages:
     """What is run around the loop.
 
     Attributes:
-        constants: () -> values of `Fission.constants`.
+        constants: () -> values of `Fission.constants`; given the tensors of the trace, where
+            they were asked for.
         inputs: (rows, x…, constants…) -> values of `Fission.inputs`.
         core: (rows, carry…, inputs…, constants…) -> new carry…, exports…; one step of the loop.
         outputs: (rows, exports…, inputs…, constants…) -> what the step puts out.
@@ -35,11 +36,17 @@ class Stages:
     outputs: fx.GraphModule
 
 
-def stages(fission: Fission) -> Stages:
-    """Cut the graph of a step along its kinds."""
+def stages(fission: Fission, explicit: bool = False) -> Stages:
+    """Cut the graph of a step along its kinds.
+
+    Args:
+        fission: the split step.
+        explicit: make the tensors of `Trace.constants` arguments of the stage of constants.
+    """
     trace, fixed, fed = fission.trace, fission.constants, fission.inputs
+    tensors = [node for node in trace.nodes if node.name in trace.constants] if explicit else []
     return Stages(
-        constants=_stage(fission, Kind.CONSTANT, (), fixed),
+        constants=_stage(fission, Kind.CONSTANT, tensors, fixed),
         inputs=_stage(fission, Kind.INPUT, (*trace.x, *fixed), fed),
         core=_stage(
             fission,

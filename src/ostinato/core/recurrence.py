@@ -38,6 +38,7 @@ class Recurrence:
             gradient.
         cell: the module whose forward is the step and nothing else, if there is one.
         identity: what makes two steps the same, a module first; None: not known.
+        rebuild: a function of a Python module that makes the step of its identity.
     """
 
     step: Step
@@ -51,6 +52,7 @@ class Recurrence:
     checkpoint: int | None = None
     cell: nn.Module | None = None
     identity: tuple[Any, ...] | None = None
+    rebuild: Callable[..., Step] | None = None
 
     @property
     def name(self) -> str:
@@ -106,13 +108,14 @@ def count_steps(xs: Any, dim: int) -> int:
     Raises:
         ShapeError: if there are no leaves, or they disagree.
     """
-    sizes = {leaf.shape[dim] for leaf in leaves(xs) if leaf.dim() > dim}
-    if len(sizes) != 1 or any(leaf.dim() <= dim for leaf in leaves(xs)):
+    # No set: torch.compile would fix the numbers that go into one.
+    sizes = [leaf.shape[dim] for leaf in leaves(xs) if leaf.dim() > dim]
+    if not sizes or len(sizes) < len(leaves(xs)) or any(size != sizes[0] for size in sizes):
         shapes = [list(leaf.shape) for leaf in leaves(xs)]
         raise ShapeError(
             f"All inputs need one common number of steps along axis {dim}; got shapes {shapes}."
         )
-    return sizes.pop()
+    return sizes[0]
 
 
 def checkpoint_interval(checkpoint: bool | int | None, steps: int) -> int | None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Protocol
 
+import torch
+
 from ostinato.core.errors import EngineError, nearest
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.state import State
@@ -88,6 +90,17 @@ def engines() -> dict[str, Engine]:
     return dict(sorted(_ENGINES.items(), key=lambda item: -item[1].rank))
 
 
+def check_name(requested: str) -> None:
+    """Raise unless an engine has this name, or it is "auto".
+
+    Raises:
+        EngineError: with the nearest name.
+    """
+    known = engines()
+    if requested != "auto" and requested not in known:
+        raise EngineError(f"No engine is called {requested!r}. {nearest(requested, known)}")
+
+
 def choose(recurrence: Recurrence, requested: str, exhaustive: bool = True) -> Decision:
     """Decide who evaluates a recurrence.
 
@@ -100,9 +113,8 @@ def choose(recurrence: Recurrence, requested: str, exhaustive: bool = True) -> D
     Raises:
         EngineError: if a named engine does not exist or cannot honour the request.
     """
+    check_name(requested)
     known = engines()
-    if requested != "auto" and requested not in known:
-        raise EngineError(f"No engine is called {requested!r}. {nearest(requested, known)}")
     doubted = {name: engine.hesitate(recurrence) for name, engine in known.items()}
     ranks = {n: known[n].rank if doubt is None else doubt.rank for n, doubt in doubted.items()}
     order = sorted(known, key=lambda name: -ranks[name])
@@ -134,6 +146,12 @@ def evaluate(recurrence: Recurrence, requested: str = "auto") -> tuple[State, An
     Raises:
         EngineError: if a named engine cannot honour the request.
     """
+    if torch.compiler.is_compiling():
+        # Imported here: it brings torch's compiler with it.
+        from ostinato.core.compiled import captured
+
+        found = captured(recurrence, requested)
+        return _ENGINES["reference"].run(recurrence) if found is None else found
     record = _RECORD.get()
     decision = choose(recurrence, requested, exhaustive=record is not None)
     if record is not None:

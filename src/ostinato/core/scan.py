@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ostinato.core.errors import CellError
 from ostinato.core.recurrence import Recurrence, Step, batch_of, checkpoint_interval, count_steps
@@ -74,6 +74,8 @@ def scan(
         steps=steps,
         reverse=reverse,
         checkpoint=checkpoint_interval(checkpoint, steps),
+        identity=(combine_fn,) if isinstance(combine_fn, nn.Module) else None,
+        rebuild=_itself,
     )
     recurrence = with_masks(recurrence, lengths, resets, fresh=init)
     carry, ys = run(recurrence, engine)
@@ -105,3 +107,7 @@ def run(recurrence: Recurrence, engine: str) -> tuple[State, Any]:
     if recurrence.valid is not None:
         ys = zero_padding(ys, recurrence.valid)
     return carry, ys
+
+
+def _itself(step: Step) -> Step:
+    return step

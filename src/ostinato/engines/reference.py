@@ -84,7 +84,8 @@ def _one_step(recurrence: Recurrence, carry: State, x: Any) -> tuple[State, Any]
 def _checkpointed(recurrence: Recurrence, interval: int) -> tuple[State, list[Any]]:
     """Segments of `interval` steps, of which only the incoming carry is stored."""
     order = -1 if recurrence.reverse else 1
-    carry, segments = recurrence.init, list[Any]()
+    carry = recurrence.init
+    segments: list[list[Any]] = []
     for xs in split(recurrence.xs, interval)[::order]:
         first = not segments
         carry, ys = checkpoint(_loop, recurrence, carry, xs, first, use_reentrant=False)

@@ -150,7 +150,7 @@ def batch_size(x: Any) -> int:
     Raises:
         ShapeError: if the leaves disagree.
     """
-    sizes = {leaf.shape[0] for leaf in leaves(x)}
-    if len(sizes) != 1:
+    sizes = [leaf.shape[0] for leaf in leaves(x)]
+    if not sizes or any(size != sizes[0] for size in sizes):
         raise ShapeError(f"All inputs need one common batch as first axis; got sizes {sizes}.")
-    return sizes.pop()
+    return sizes[0]

@@ -99,6 +99,7 @@ class RNN(SequenceLayer):
             checkpoint=checkpoint_interval(options.checkpoint, steps),
             cell=self.cell if plain else None,
             identity=(self.cell, noise is not None, options.return_states),
+            rebuild=_step_of,
         )
         return with_masks(recurrence, options.lengths, options.resets, fresh)
 

@@ -6,6 +6,7 @@ from ostinato.wrap.dropout import RecurrentDropout as RecurrentDropout
 from ostinato.wrap.dropout import VariationalDropout as VariationalDropout
 from ostinato.wrap.leak import Leak as Leak
 from ostinato.wrap.learned_state import LearnedState as LearnedState
+from ostinato.wrap.mixed_precision import MixedPrecision as MixedPrecision
 from ostinato.wrap.normalise import Normalised as Normalised
 from ostinato.wrap.rate_map import RateMap as RateMap
 from ostinato.wrap.residual import Residual as Residual
@@ -20,6 +21,7 @@ __all__ = [
     "LearnedState",
     "LowRank",
     "Mask",
+    "MixedPrecision",
     "Normalised",
     "RateMap",
     "RecurrentDropout",

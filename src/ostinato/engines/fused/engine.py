@@ -6,9 +6,9 @@ after, the gradients of matrices as one product.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -20,11 +20,12 @@ from ostinato.compiler.fission import Fission
 from ostinato.compiler.fission import split as split_step
 from ostinato.compiler.plan import PlanCache
 from ostinato.compiler.stages import Stages, stages
-from ostinato.compiler.trace import TraceError, trace
+from ostinato.compiler.trace import Trace, TraceError, trace
 from ostinato.core.errors import EngineError
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt
 from ostinato.core.state import State, index, leaves, map_state, split
+from ostinato.engines.fused import operator
 from ostinato.engines.fused.absorb import absorb
 from ostinato.engines.fused.gradient import Call, Fused, forward, rows_contiguous
 from ostinato.engines.fused.kernel import Constants, Kernel
@@ -61,6 +62,20 @@ class Plan:
             for node, each in zip(fission.trace.x, early, strict=False)
         ]
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What the step uses besides carry and input."""
+        return list(self.fission.trace.constants.values())
+
+    def run(self, recurrence: Recurrence, tensors: Sequence[Tensor]) -> tuple[State, Any]:
+        """Evaluate in a graph that is being traced, with others in the place of `tensors`."""
+        # The stages of the graph are torch's own operations throughout.
+        plan = replace(self, stages=stages(self.fission, explicit=True))
+        recurrence = recurrence.without_masks()
+        with torch.autocast("cpu", enabled=False):
+            ready = _Traced(plan, recurrence.reverse, tensors)
+            return _run(ready, recurrence.init, recurrence.xs)
+
 
 class FusedCPU:
     """Evaluate the core in generated C++."""
@@ -74,10 +89,7 @@ class FusedCPU:
 
     def decline(self, recurrence: Recurrence) -> str | None:
         """Why no code can be generated for this recurrence, or None."""
-        reason = _unsupported(recurrence)
-        if reason is not None:
-            return reason
-        plan = self._plans.get(recurrence.without_masks())
+        plan = _unsupported(recurrence) or self._planned(recurrence)
         return plan if isinstance(plan, str) else None
 
     def hesitate(self, recurrence: Recurrence) -> Doubt | None:
@@ -89,10 +101,21 @@ class FusedCPU:
 
     def run(self, recurrence: Recurrence) -> tuple[State, Any]:
         """The last carry and the outputs, leaves (T, ...)."""
-        recurrence = recurrence.without_masks()
-        plan = self._plans.get(recurrence)
+        plan = self._planned(recurrence)
         assert isinstance(plan, Plan)
-        return _evaluate(plan, recurrence)
+        with torch.autocast("cpu", enabled=False):
+            return _evaluate(plan, recurrence.without_masks())
+
+    def capture(self, recurrence: Recurrence) -> Plan | str:
+        """The plan, to be made part of a graph that torch compiles; or why there is none."""
+        if recurrence.checkpoint is not None:
+            return "checkpoint makes windows, and torch.compile would have to fix their number"
+        return _unsupported(recurrence) or self._planned(recurrence)
+
+    def _planned(self, recurrence: Recurrence) -> Plan | str:
+        recurrence = _under_autocast(recurrence.without_masks())
+        with torch.autocast("cpu", enabled=False):
+            return self._plans.get(recurrence)
 
 
 def _placeholders(stage: fx.GraphModule) -> list[fx.Node]:
@@ -113,11 +136,32 @@ def _evaluate(plan: Plan, recurrence: Recurrence) -> tuple[State, Any]:
 class _Ready:
     """A plan with the constants of one call."""
 
-    def __init__(self, plan: Plan, reverse: bool) -> None:
+    def __init__(self, plan: Plan, reverse: bool, tensors: Sequence[Tensor] = ()) -> None:
         self.plan, self.reverse = plan, reverse
-        self.constants = plan.stages.constants()
+        self.constants = plan.stages.constants(*tensors)
         self.fixed = [value.to(plan.kernel.dtype) for value in self.constants]
-        self.packed = Constants(plan.kernel, self.fixed)
+
+    @cached_property
+    def packed(self) -> Constants:
+        """The constants as kernels read them."""
+        return Constants(self.plan.kernel, self.fixed)
+
+    def loop(self, steps: int, rows: int, tensors: list[Tensor]) -> list[Tensor]:
+        """Last carry and exports."""
+        core = _core_step(self.plan, rows)
+        call = Call(self.plan.kernel, steps, rows, self.reverse, self.packed, core)
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+            return Fused.apply(call, *tensors)  # type: ignore
+        last, exports, _ = forward(call, tuple(tensors), saving=False)
+        return [*last, *exports]
+
+
+class _Traced(_Ready):
+    """The same with tensors that have no numbers yet."""
+
+    def loop(self, steps: int, rows: int, tensors: list[Tensor]) -> list[Tensor]:
+        """Last carry and exports, as an operation of torch."""
+        return operator.loop(self.plan.kernel, steps, rows, self.reverse, tensors)
 
 
 # What the input part puts out for one window should stay in the cache until the loop reads it.
@@ -170,13 +214,27 @@ def _unsupported(recurrence: Recurrence) -> str | None:
         return "the state and the inputs have no common batch axis"
     if recurrence.steps == 0 or rows == {0}:
         return "there are no steps, or no rows"
-    if torch.is_autocast_enabled("cpu"):
-        return "under autocast the precision changes inside the step"
     if torch._C._functorch.peek_interpreter_stack() is not None:
         return "torch.func transforms need a step of torch operations"
     if torch.autograd.forward_ad._current_level >= 0:
         return "generated code has no forward-mode derivative"
     return None
+
+
+def _under_autocast(recurrence: Recurrence) -> Recurrence:
+    """Under autocast, the same with a step that enters it by itself and keeps its carry's dtype."""
+    if not torch.is_autocast_enabled("cpu"):
+        return recurrence
+    dtype = torch.get_autocast_dtype("cpu")
+
+    def step(carry: State, x: Any) -> tuple[State, Any]:
+        # Without its cache, in which a trace would leave tensors that have no numbers.
+        with torch.autocast("cpu", dtype, cache_enabled=False):
+            new, y = recurrence.step(carry, x)
+        return map_state(lambda a, b: a.to(b.dtype), new, carry), y
+
+    identity = recurrence.identity and (*recurrence.identity, dtype)
+    return replace(recurrence, step=step, identity=identity)
 
 
 def _plan(recurrence: Recurrence) -> Plan | str:
@@ -194,10 +252,17 @@ def _plan(recurrence: Recurrence) -> Plan | str:
         kernel, parts = Kernel(lower(fission), _dtype(recurrence)), stages(fission)
         use_own_products(parts.inputs)
         plan = Plan(fission, parts, kernel)
-        tensors = list(traced.constants.values())
-        return disagreement(recurrence, tensors, lambda part: _evaluate(plan, part)) or plan
+        run = partial(_evaluate, plan)
+        return disagreement(recurrence, plan.tensors, run, _tolerance(traced)) or plan
     except (TraceError, LowerError, EngineError) as error:
         return str(error)
+
+
+def _tolerance(traced: Trace) -> float:
+    """How far a step may be from itself computed in higher precision."""
+    values = [node.meta.get("val") for node in traced.nodes]
+    dtypes = {v.dtype for v in values if isinstance(v, Tensor) and v.is_floating_point()}
+    return 8 * max((torch.finfo(dtype).eps for dtype in dtypes), default=0.0)
 
 
 def _hooked(module: torch.nn.Module) -> bool:
@@ -238,13 +303,8 @@ def _run(ready: _Ready, carry: State, xs: Any) -> tuple[State, Any]:
     inputs = [rows_contiguous(each.to(kernel.dtype)) for each in inputs]
     init, structure = pytree.tree_flatten(carry)
     init = [leaf.contiguous() for leaf in init]
-    call = Call(kernel, steps, rows, ready.reverse, ready.packed, _core_step(plan, rows))
-    tensors = (*init, *inputs, *ready.fixed)
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
-        results = Fused.apply(call, *tensors)  # type: ignore[no-untyped-call]
-        last, exported = results[: len(init)], results[len(init) :]
-    else:
-        last, exported, _ = forward(call, tensors, saving=False)
+    results = ready.loop(steps, rows, [*init, *inputs, *ready.fixed])
+    last, exported = results[: len(init)], results[len(init) :]
     exports = [
         from_rows(value, node, steps * rows).to(node.meta["val"].dtype)
         for value, node in zip(exported, fission.exports, strict=True)
@@ -266,9 +326,13 @@ def _core_step(plan: Plan, rows: int) -> Any:
             from_rows(value, node, rows).to(node.meta["val"].dtype)
             for value, node in zip(inputs, fission.inputs, strict=True)
         ]
-        results = plan.stages.core(rows, *carry, *fed, *constants)
+        fixed = [
+            value.to(node.meta["val"].dtype)
+            for value, node in zip(constants, fission.constants, strict=True)
+        ]
+        results = plan.stages.core(rows, *carry, *fed, *fixed)
         new, exports = results[: len(carry)], results[len(carry) :]
         shaped = zip(exports, fission.exports, strict=True)
-        return new, [to_rows(value, node, rows) for value, node in shaped]
+        return new, [to_rows(value.to(new[0].dtype), node, rows) for value, node in shaped]
 
     return step

@@ -312,11 +312,14 @@ def _cast(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
     assert isinstance(source, fx.Node)
     before, after = (n.meta["val"] for n in (source, node))
     assert isinstance(before, Tensor)
-    if before.dtype != torch.bool and before.dtype != after.dtype:
+    # A rounding to lower precision is left out: the loop computes in that of the state.
+    rounding = before.dtype in _SINGLE_OR_LOWER and after.dtype in _SINGLE_OR_LOWER
+    if before.dtype not in (torch.bool, after.dtype) and not rounding:
         raise LowerError(f"a change of precision inside the core{line(node)}")
     return _arg(node, 0, values)
 
 
+_SINGLE_OR_LOWER = (torch.float32, torch.bfloat16, torch.float16)
 _NAMES = {
     "neg": "neg", "exp": "exp", "log": "log", "log1p": "log1p", "expm1": "expm1",
     "tanh": "tanh", "sigmoid": "sigmoid", "sqrt": "sqrt", "rsqrt": "rsqrt", "abs": "abs",

@@ -24,13 +24,16 @@ _STEPS = _ROWS = 2
 Run = Callable[[Recurrence], tuple[State, Any]]
 
 
-def disagreement(recurrence: Recurrence, constants: list[Tensor], run: Run) -> str | None:
+def disagreement(
+    recurrence: Recurrence, constants: list[Tensor], run: Run, tolerance: float = 0.0
+) -> str | None:
     """How an engine differs from the step on a small part of a call, or None.
 
     Args:
         recurrence: the call.
         constants: parameters and other tensors that the step uses.
         run: evaluates a recurrence on the engine.
+        tolerance: what the step itself may lose, where it computes in low precision.
     """
     with torch.inference_mode(False), torch.enable_grad():
         small = _small(recurrence)
@@ -43,7 +46,7 @@ def disagreement(recurrence: Recurrence, constants: list[Tensor], run: Run) -> s
         for a, b in zip(ours, theirs, strict=True):
             size = b.detach().abs().nan_to_num(0, 0, 0)
             scale = 1 + float(size.max()) if b.numel() else 1.0
-            bound = _TOLERANCE.get(b.dtype, 1e-3) * scale
+            bound = max(_TOLERANCE.get(b.dtype, 1e-3), tolerance) * scale
             if not torch.allclose(a, b, rtol=0, atol=bound, equal_nan=True):
                 return (
                     f"its {what} differ from those of the step, which may detach a tensor, "
