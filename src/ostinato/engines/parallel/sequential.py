@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ostinato.engines.fused.kernel import in_threads
 from ostinato.engines.fused.toolchain import FLAGS, find_compiler, load
 from ostinato.engines.parallel.affine_map import Form
 from ostinato.engines.parallel.course import Course
@@ -79,6 +78,9 @@ def run(
         before: (T, B, ...), with `grad`: the products h_{t−1} · beforeᴴ go there.
         grad: made by `room_for_gradient`.
     """
+    # The module brings the generator of code with it, half a second of imports.
+    from ostinato.engines.fused.kernel import in_threads
+
     if not out.numel():
         return
     form, size = course.form, b.shape[-1] if course.form.axes else 1
