@@ -13,6 +13,7 @@ from torch import Tensor
 from ostinato.engines.fused.toolchain import FLAGS, find_compiler, load
 from ostinato.engines.parallel.affine_map import Form
 from ostinato.engines.parallel.course import Course
+from ostinato.engines.parallel.huge_pages import in_huge_pages
 from ostinato.engines.parallel.memory import Place, Port, Rows, place, port
 
 REALS = {
@@ -44,7 +45,7 @@ def compiled(b: Tensor) -> bool:
 def room(form: Form, like: Tensor) -> Tensor:
     """Room for states (T, B, ...), laid out like `like` if the loop can write so."""
     found = torch.empty_like(like)
-    return found if _writable(form, found) else like.new_empty(like.shape)
+    return in_huge_pages(found if _writable(form, found) else like.new_empty(like.shape))
 
 
 def room_for_gradient(form: Form, a: Tensor, h: Tensor) -> Tensor | None:
@@ -53,9 +54,8 @@ def room_for_gradient(form: Form, a: Tensor, h: Tensor) -> Tensor | None:
     if a.numel() != h.numel() * size or 0 in a.stride():
         return None
     found = torch.empty_like(a)
-    if size <= _UNROLLED and place(found, form.axes) is Place.PLANES:
-        return found
-    return a.new_empty(a.shape)
+    planes = size <= _UNROLLED and place(found, form.axes) is Place.PLANES
+    return in_huge_pages(found if planes else a.new_empty(a.shape))
 
 
 def run(
