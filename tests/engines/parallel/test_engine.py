@@ -81,6 +81,17 @@ def test_reasons_to_decline(step, init, reason):
         ost.scan(step, init, torch.ones(3, 2, 4), engine="parallel")
 
 
+def test_nan_before_a_reset_stays_there():
+    cell, x = Rotation(), torch.randn(2, 6, 3)
+    resets = torch.zeros(2, 6, dtype=torch.bool)
+    resets[0, 4] = True
+    expected, _ = ost.RNN(cell, engine="reference")(x, resets=resets)
+    x[0, 2] = torch.nan
+    found, _ = ost.RNN(cell, engine="parallel")(x, resets=resets)
+    assert not found[0, 2].isfinite().any()
+    assert_near([found[0, 4:], found[1]], [expected[0, 4:], expected[1]], 1e-5)
+
+
 def test_auto_takes_it_where_nothing_better_applies(monkeypatch):
     x = torch.randn(2, 9, 3)
     assert chosen(Gated(), x) == "fused"

@@ -129,25 +129,48 @@ def prepare(
     a = a.reshape((1,) * (len(KINDS[kind].shape(b)) - a.dim()) + tuple(a.shape))
     if kind == "scaled":
         a = a.unsqueeze(-1)
-    identity = None
-    if valid is not None:
-        identity = ~valid
-        b = zero_padding(b, valid)
-    if restart is not None and init is not None:
-        b = _restarted(form, a, b, init, identity, restart)
     start = b.new_zeros(b.shape[1:]) if init is None else init
-    return Course(form, reverse, identity, restart), a, b, start
+    course, b = steer(form, reverse, a, b, init, valid, restart)
+    return course, a, b, start
+
+
+def steer(
+    form: Form,
+    reverse: bool,
+    a: Tensor,
+    b: Tensor,
+    fresh: Tensor | None,
+    valid: Tensor | None,
+    restart: Tensor | None,
+) -> tuple[Course, Tensor]:
+    """The course of a recurrence with masks (T, B), and b as it has to be then.
+
+    Args:
+        form: of A.
+        reverse: run from the last step to the first.
+        a: A, with as many axes as b, and one more for matrices.
+        b: (T, B, ...).
+        fresh: what h is put back to (B, ...); None: zero.
+        valid: false where h is held.
+        restart: true where h is put back before the step.
+    """
+    identity = None if valid is None else ~valid
+    if valid is not None:
+        b = zero_padding(b, valid)
+    if restart is not None and fresh is not None:
+        b = _restarted(form, a, b, fresh, identity, restart)
+    return Course(form, reverse, identity, restart), b
 
 
 def _restarted(
-    form: Form, a: Tensor, b: Tensor, init: Tensor, identity: Tensor | None, cut: Tensor
+    form: Form, a: Tensor, b: Tensor, fresh: Tensor, identity: Tensor | None, cut: Tensor
 ) -> Tensor:
-    """b with what the initial state brings to the few steps that begin from it."""
+    """b with what the fresh state brings to the few steps that begin from it."""
     step, row = cut.nonzero(as_tuple=True)
     here = a[step if a.shape[0] > 1 else 0 * step, row if a.shape[1] > 1 else 0 * row]
     if identity is not None:
         here = form.where_identity(here[None], identity[step, row][None])[0]
-    return b.index_put((step, row), form.apply(here, init[row]), accumulate=True)
+    return b.index_put((step, row), form.apply(here, fresh[row]), accumulate=True)
 
 
 def check(a: Tensor, b: Tensor, init: Tensor | None, kind: str) -> None:

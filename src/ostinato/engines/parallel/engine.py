@@ -9,7 +9,7 @@ computed from them, again at once. The gradient is exact: all of this is differe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -24,9 +24,10 @@ from ostinato.compiler.trace import TraceError, trace
 from ostinato.core.errors import EngineError
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt
-from ostinato.core.state import State, index, leaves
+from ostinato.core.sequence import zero_padding
+from ostinato.core.state import State, index, leaves, rows_like
 from ostinato.engines.fused.verify import disagreement
-from ostinato.engines.parallel.course import Course
+from ostinato.engines.parallel.affine import steer
 from ostinato.engines.parallel.linearise import Group, groups, linearise
 from ostinato.engines.parallel.recurrence import recur
 
@@ -64,7 +65,7 @@ class Parallel:
         reason = _unsupported(recurrence)
         if reason is not None:
             return reason
-        plan = self._plans.get(recurrence.without_masks())
+        plan = self._plans.get(_plain(recurrence))
         return plan if isinstance(plan, str) else None
 
     def hesitate(self, recurrence: Recurrence) -> Doubt | None:
@@ -76,10 +77,14 @@ class Parallel:
 
     def run(self, recurrence: Recurrence) -> tuple[State, Any]:
         """The last carry and the outputs, leaves (T, ...)."""
-        recurrence = recurrence.without_masks()
-        plan = self._plans.get(recurrence)
+        plan = self._plans.get(_plain(recurrence))
         assert isinstance(plan, Plan)
         return _evaluate(plan, recurrence)
+
+
+def _plain(recurrence: Recurrence) -> Recurrence:
+    """Without masks, which steer the scan and not the step."""
+    return replace(recurrence, valid=None, restart=None, fresh=None)
 
 
 def _unsupported(recurrence: Recurrence) -> str | None:
@@ -144,16 +149,18 @@ def _evaluate(plan: Plan, recurrence: Recurrence) -> tuple[State, Any]:
     """Input part, linearisation, scan, output part."""
     fission, steps = plan.fission, recurrence.steps
     constants = plan.stages.constants()
-    rows = leaves(recurrence.xs)[0].shape[1]
-    flat_xs = [None if x is None else x.flatten(0, 1) for x in pytree.tree_leaves(recurrence.xs)]
+    rows, xs = leaves(recurrence.xs)[0].shape[1], recurrence.xs
+    if recurrence.valid is not None:
+        xs = zero_padding(xs, recurrence.valid)
+    flat_xs = [None if x is None else x.flatten(0, 1) for x in pytree.tree_leaves(xs)]
     fed = plan.stages.inputs(steps * rows, *flat_xs, *constants)
 
     def core(carry: Sequence[Tensor]) -> list[Tensor]:
         return list(plan.stages.core(steps * rows, *carry, *fed, *constants))
 
-    init, spec = pytree.tree_flatten(recurrence.init)
-    states = _states(plan, core, init, steps, recurrence.reverse)
-    before = [_before(h, leaf, recurrence.reverse) for h, leaf in zip(states, init, strict=True)]
+    spec = pytree.tree_structure(recurrence.init)
+    states = _states(plan, core, recurrence)
+    before = _before(recurrence, states)
     exports = _exports(fission, core, states, before)
     ys = plan.stages.outputs(steps * rows, *exports, *fed, *constants)
     shaped = [None if y is None else y.unflatten(0, (steps, rows)) for y in ys]
@@ -164,25 +171,40 @@ def _evaluate(plan: Plan, recurrence: Recurrence) -> tuple[State, Any]:
     )
 
 
-def _states(
-    plan: Plan, core: Any, init: Sequence[Tensor], steps: int, reverse: bool
-) -> list[Tensor]:
+def _states(plan: Plan, core: Any, recurrence: Recurrence) -> list[Tensor]:
     """Every leaf of the carry after every step, (T, B, ...)."""
-    count = len(init)
+    steps, init = recurrence.steps, pytree.tree_leaves(recurrence.init)
     like = [leaf.new_zeros(steps * leaf.shape[0], *leaf.shape[1:]) for leaf in init]
-    maps = linearise(lambda carry: core(carry)[:count], like, plan.groups, steps)
-    flat = [leaf.flatten(1) if leaf.dim() > 1 else leaf[:, None] for leaf in init]
+    maps = linearise(lambda carry: core(carry)[: len(init)], like, plan.groups, steps)
+    start, fresh = _rows(init), _rows(pytree.tree_leaves(recurrence.fresh))
+    masks = (recurrence.valid, recurrence.restart)
     found = list(init)
     for group, (a, b) in zip(plan.groups, maps, strict=True):
-        h = recur(Course(group.form, reverse), a, b, group.gather(flat))
+        back_to = None if recurrence.restart is None else group.gather(fresh)
+        course, steered = steer(group.form, recurrence.reverse, a, b, back_to, *masks)
+        h = recur(course, a, steered, group.gather(start))
         for i, part in zip(group.leaves, group.part(h), strict=True):
             found[i] = part.reshape(steps, *init[i].shape)
     return found
 
 
-def _before(h: Tensor, init: Tensor, reverse: bool) -> Tensor:
-    """A leaf of the carry before every step."""
-    return torch.cat([h[1:], init[None]] if reverse else [init[None], h[:-1]])
+def _rows(leaves: Sequence[Tensor]) -> list[Tensor]:
+    """Leaves (B, ...) as (B, elements)."""
+    return [leaf.reshape(len(leaf), -1) for leaf in leaves if leaf is not None]
+
+
+def _before(recurrence: Recurrence, states: Sequence[Tensor]) -> list[Tensor]:
+    """The leaves of the carry as every step finds them."""
+    found = []
+    for h, init in zip(states, pytree.tree_leaves(recurrence.init), strict=True):
+        parts = [h[1:], init[None]] if recurrence.reverse else [init[None], h[:-1]]
+        found.append(torch.cat(parts))
+    if recurrence.restart is None:
+        return found
+    return [
+        torch.where(rows_like(recurrence.restart, h), fresh, h)
+        for h, fresh in zip(found, pytree.tree_leaves(recurrence.fresh), strict=True)
+    ]
 
 
 def _exports(
