@@ -52,6 +52,22 @@ def test_a_plain_function_over_a_long_sequence():
     assert_near(*grads, 1e-4)
 
 
+def test_a_state_of_one_number_a_row():
+    xs = torch.randn(5, 3)
+    resets = torch.rand(3, 5) < 0.3
+
+    def step(carry, x):
+        count, total = carry
+        return (count + 1, 0.5 * total + x * count), total
+
+    runs = [
+        ost.scan(step, (torch.zeros(3), torch.ones(3)), xs, engine=engine, resets=resets)
+        for engine in ("parallel", "reference")
+    ]
+    (found, ys), (expected, zs) = runs
+    assert_near([*found, ys], [*expected, zs], 1e-6)
+
+
 @pytest.mark.parametrize("cell", ["GRU", "Elman"])
 def test_what_is_not_affine_is_declined(cell):
     with pytest.raises(EngineError, match="no affine function of the old one"):

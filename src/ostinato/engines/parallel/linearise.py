@@ -64,7 +64,7 @@ class Group:
         for leaf, size in zip(self.leaves, self.sizes, strict=True):
             for k in range(size) if self.dense else [slice(None)]:
                 moved = [torch.zeros_like(each) for each in zeros]
-                moved[leaf].flatten(1)[:, k] = 1
+                moved[leaf].view(len(zeros[leaf]), -1)[:, k] = 1
                 found.append(moved)
         return found
 
