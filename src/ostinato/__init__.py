@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ostinato.core.errors import EngineError as EngineError
     from ostinato.core.errors import OstinatoError as OstinatoError
     from ostinato.core.scan import scan as scan
+    from ostinato.engines.parallel.affine import affine_scan as affine_scan
+    from ostinato.engines.parallel.associative import associative_scan as associative_scan
     from ostinato.over.contract import check_cell as check_cell
     from ostinato.over.drop_in import GRU as GRU
     from ostinato.over.drop_in import LSTM as LSTM
@@ -35,6 +37,8 @@ _HOME = {
     "OstinatoError": "core.errors",
     "RNN": "over.time",
     "Stack": "over.time",
+    "affine_scan": "engines.parallel.affine",
+    "associative_scan": "engines.parallel.associative",
     "check_cell": "over.contract",
     "explain": "over.explain",
     "scan": "core.scan",

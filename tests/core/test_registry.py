@@ -30,7 +30,7 @@ def failing(monkeypatch):
 
 
 def test_engines_stand_in_the_order_of_rank():
-    assert list(registry.engines()) == ["torch", "fused", "reference"]
+    assert list(registry.engines()) == ["torch", "fused", "parallel", "reference"]
 
 
 @pytest.mark.usefixtures("failing")

@@ -85,8 +85,8 @@ def register(engine: Engine) -> None:
 
 def engines() -> dict[str, Engine]:
     """All engines by name, best rank first."""
-    # Engines register themselves on import; core knows the package's name only.
-    import_module("ostinato.engines")
+    # Engines register themselves on import; core knows the module's name only.
+    import_module("ostinato.engines.all")
     return dict(sorted(_ENGINES.items(), key=lambda item: -item[1].rank))
 
 

@@ -1,0 +1,1 @@
+"""Recurrences evaluated for all steps together."""

@@ -1,0 +1,139 @@
+"""A and b of a core that is affine in its carry, for all steps at once.
+
+b is the core at carry 0. A comes from forward-mode derivatives, one for each direction that the
+structure of the core leaves to be told apart: where leaves are coupled element by element, all
+elements of a leaf are moved together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ostinato.compiler.structure import Pattern, Structure
+from ostinato.engines.parallel.affine_map import Form, Matrices, Pointwise
+
+Core = Callable[[Sequence[Tensor]], list[Tensor]]
+"""New carry leaves (rows, ...) of carry leaves (rows, ...), with everything else fixed."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Leaves of the carry that depend on each other.
+
+    Attributes:
+        leaves: which.
+        sizes: elements of each in a row.
+        dense: whether elements depend on elements elsewhere.
+    """
+
+    leaves: tuple[int, ...]
+    sizes: tuple[int, ...]
+    dense: bool
+
+    @property
+    def form(self) -> Form:
+        """What A is."""
+        return Matrices() if self.dense or len(self.leaves) > 1 else Pointwise()
+
+    @property
+    def passes(self) -> int:
+        """How many derivatives have to be taken."""
+        return sum(self.sizes) if self.dense else len(self.leaves)
+
+    def gather(self, values: Sequence[Tensor]) -> Tensor:
+        """These leaves (..., *features) of all as one state, its coupled elements last."""
+        flat = [values[i] for i in self.leaves]
+        if self.dense:
+            return torch.cat(flat, -1)
+        # One plane for each leaf: what the compiled loop reads best.
+        return torch.stack(flat).movedim(0, -1) if len(flat) > 1 else flat[0]
+
+    def part(self, state: Tensor) -> tuple[Tensor, ...]:
+        """The inverse of `gather`."""
+        if self.dense:
+            return state.split(self.sizes, -1)  # type: ignore[no-any-return, no-untyped-call]
+        return state.unbind(-1) if len(self.leaves) > 1 else (state,)
+
+    def directions(self, zeros: Sequence[Tensor]) -> list[list[Tensor]]:
+        """The carries along which the core is differentiated."""
+        found = []
+        for leaf, size in zip(self.leaves, self.sizes, strict=True):
+            for k in range(size) if self.dense else [slice(None)]:
+                moved = [torch.zeros_like(each) for each in zeros]
+                moved[leaf].view(len(zeros[leaf]), -1)[:, k] = 1
+                found.append(moved)
+        return found
+
+
+def groups(structure: Structure) -> tuple[Group, ...]:
+    """The leaves of a carry, sorted into those that depend on each other."""
+    table = structure.couplings
+    count = len(table)
+    linked = [
+        {j for j in range(count) if _coupled(structure, i, j) or _coupled(structure, j, i)} | {i}
+        for i in range(count)
+    ]
+    found: list[Group] = []
+    for i in range(count):
+        if not any(i in group.leaves for group in found):
+            leaves = tuple(sorted(_closure(i, linked)))
+            dense = any(
+                table[j][k].pattern not in (Pattern.NONE, Pattern.ELEMENTWISE)
+                for j in leaves
+                for k in leaves
+            )
+            found.append(Group(leaves, tuple(table[j][j].new for j in leaves), dense))
+    return tuple(found)
+
+
+def linearise(
+    core: Core, carry: Sequence[Tensor], parts: Sequence[Group], steps: int
+) -> list[tuple[Tensor, Tensor]]:
+    """For each group A (T, B, ...) and b (T, B, ...), as its form needs them.
+
+    Args:
+        core: the core.
+        carry: leaves like the carry, with T·B rows.
+        parts: the groups.
+        steps: T.
+    """
+    zeros = [torch.zeros_like(leaf) for leaf in carry]
+    offsets = _in_steps(core(zeros), steps)
+    found = []
+    for group in parts:
+        columns = [
+            group.gather(_in_steps(_derivative(core, zeros, direction), steps))
+            for direction in group.directions(zeros)
+        ]
+        matrices = group.form.axes > 0
+        a = torch.stack(columns).movedim(0, -1) if matrices else columns[0]
+        found.append((a, group.gather(offsets)))
+    return found
+
+
+def _derivative(core: Core, carry: list[Tensor], direction: list[Tensor]) -> list[Tensor]:
+    result = torch.func.jvp(lambda *leaves: core(leaves), tuple(carry), tuple(direction))
+    return list(result[1])
+
+
+def _in_steps(leaves: Sequence[Tensor], steps: int) -> list[Tensor]:
+    """(T·B, ...) as (T, B, elements)."""
+    return [leaf.reshape(steps, len(leaf) // steps, -1) for leaf in leaves]
+
+
+def _coupled(structure: Structure, i: int, j: int) -> bool:
+    return structure.couplings[i][j].pattern is not Pattern.NONE
+
+
+def _closure(start: int, linked: list[set[int]]) -> set[int]:
+    found, pending = set[int](), [start]
+    while pending:
+        i = pending.pop()
+        if i not in found:
+            found.add(i)
+            pending.extend(linked[i])
+    return found

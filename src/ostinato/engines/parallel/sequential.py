@@ -1,0 +1,181 @@
+"""The affine recurrence as one compiled loop over time, on the CPU."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ostinato.engines.fused.toolchain import FLAGS, find_compiler, load
+from ostinato.engines.parallel.affine_map import Form
+from ostinato.engines.parallel.course import Course
+from ostinato.engines.parallel.huge_pages import in_huge_pages
+from ostinato.engines.parallel.memory import Place, Port, Rows, place, port
+
+REALS = {
+    torch.float32: "float",
+    torch.float64: "double",
+    torch.complex64: "float",
+    torch.complex128: "double",
+}
+# Up to this size of a unit the loop runs over units, from there on over the channels of one.
+_UNROLLED = 4
+# Multiplications that are worth a thread.
+_LEAST = 2**16
+_PORTS = ("a", "b", "init", "out", "before", "grad", "identity", "cut")
+
+
+class _Problem(ctypes.Structure):
+    _fields_ = (
+        *((name, Port) for name in _PORTS),
+        *((name, ctypes.c_int64) for name in ("steps", "units", "size")),
+        ("sign", ctypes.c_double),
+    )
+
+
+def compiled(b: Tensor) -> bool:
+    """Whether there is a compiled loop for a tensor."""
+    return b.device.type == "cpu" and b.dtype in REALS and find_compiler() is not None
+
+
+def room(form: Form, like: Tensor) -> Tensor:
+    """Room for states (T, B, ...), laid out like `like` if the loop can write so."""
+    found = torch.empty_like(like)
+    return in_huge_pages(found if _writable(form, found) else like.new_empty(like.shape))
+
+
+def room_for_gradient(form: Form, a: Tensor, h: Tensor) -> Tensor | None:
+    """Room for the gradient of A, if the loop can find it on its way; A must not be broadcast."""
+    size = a.shape[-1] if form.axes else 1
+    if a.numel() != h.numel() * size or 0 in a.stride():
+        return None
+    found = torch.empty_like(a)
+    planes = size <= _UNROLLED and place(found, form.axes) is Place.PLANES
+    return in_huge_pages(found if planes else a.new_empty(a.shape))
+
+
+def run(
+    course: Course,
+    a: Tensor,
+    b: Tensor,
+    init: Tensor,
+    out: Tensor,
+    before: Tensor | None = None,
+    grad: Tensor | None = None,
+) -> None:
+    """Write h_t = A_t h_{t−1} + b_t to `out`.
+
+    Args:
+        course: form, direction and masks.
+        a: A, time first, with size 1 along an axis where it does not change.
+        b: (T, B, ...).
+        init: h before the first step (B, ...).
+        out: like b, made by `room`.
+        before: (T, B, ...), with `grad`: the products h_{t−1} · beforeᴴ go there.
+        grad: made by `room_for_gradient`.
+    """
+    # The module brings the generator of code with it, half a second of imports.
+    from ostinato.engines.fused.kernel import in_threads
+
+    if not out.numel():
+        return
+    form, size = course.form, b.shape[-1] if course.form.axes else 1
+    lead = b.shape[1 : b.dim() - form.axes // 2]
+    tensors = _tensors(course, a, b, init, out, before, grad)
+    strides = [tensor.stride()[1 : 1 + len(lead)] for tensor in tensors.values()]
+    rows = Rows(lead, strides, masked=course.cut is not None or course.identity is not None)
+    problem = _Problem(steps=len(b), units=rows.units, size=size)
+    problem.sign = -1 if tensors["a"].is_conj() else 1
+    placed = zip(tensors.items(), rows.unit_strides, rows.offsets, strict=True)
+    for (name, tensor), unit, offsets in placed:
+        setattr(problem, name, port(tensor, 1 + len(lead), unit, offsets, course.reverse))
+    unrolled = size if size <= _UNROLLED else 0
+    function = _function(b.dtype, unrolled, *_places(form, tensors["a"], out), grad is not None)
+    least = max(1, _LEAST // (len(b) * size**2))
+    in_threads(
+        rows.count * rows.units,
+        least,
+        lambda _, begin, end: function(ctypes.byref(problem), begin, end),
+    )
+
+
+def _tensors(
+    course: Course,
+    a: Tensor,
+    b: Tensor,
+    init: Tensor,
+    out: Tensor,
+    before: Tensor | None,
+    grad: Tensor | None,
+) -> dict[str, Tensor]:
+    """The tensors of a call by the name of their port, (T, B, ...), copied where need be."""
+    vector = course.form.axes // 2
+    tensors = {
+        "a": _readable_matrix(course.form, a).expand(*b.shape, *b.shape[b.dim() - vector :]),
+        "b": _readable(b, out, vector),
+        "init": init.resolve_conj().resolve_neg()[None],
+        "out": out,
+    }
+    if before is not None and grad is not None:
+        tensors |= {"before": _readable(before, out, vector), "grad": grad}
+    lead = b.shape[: b.dim() - vector]
+    for name, mask in (("identity", course.identity), ("cut", course.cut)):
+        if mask is not None:
+            tensors[name] = mask.reshape(*mask.shape, *[1] * (len(lead) - 2)).expand(lead)
+    return tensors
+
+
+def _writable(form: Form, tensor: Tensor) -> bool:
+    """Whether the loop can write states that lie as these."""
+    if form.axes and tensor.shape[-1] > _UNROLLED:
+        return tensor.stride(-1) == 1
+    return place(tensor, form.axes // 2) in (Place.PLANES, Place.PACKED)
+
+
+def _readable(tensor: Tensor, like: Tensor, vector: int) -> Tensor:
+    """States, copied unless they lie as the loop reads them: like those that it writes."""
+    tensor = tensor.resolve_conj().resolve_neg()
+    if vector and tensor.shape[-1] > _UNROLLED:
+        return tensor if tensor.stride(-1) == 1 else tensor.contiguous()
+    if place(tensor, vector) is place(like, vector):
+        return tensor
+    return torch.empty_like(like).copy_(tensor)
+
+
+def _readable_matrix(form: Form, a: Tensor) -> Tensor:
+    """A, copied unless it lies as the loop reads it."""
+    a = a.resolve_neg()
+    if form.axes and a.shape[-1] > _UNROLLED:
+        good = 1 in a.stride()[-2:]
+    else:
+        good = place(a, form.axes) is not None
+    return a if good else a.contiguous()
+
+
+def _places(form: Form, a: Tensor, out: Tensor) -> tuple[int, int]:
+    """How matrices and vectors lie; a loop over the channels of one unit does not ask."""
+    if form.axes and out.shape[-1] > _UNROLLED:
+        return 0, 0
+    return place(a, form.axes) or 0, place(out, form.axes // 2) or 0
+
+
+@cache
+def _function(dtype: torch.dtype, size: int, matrix: int, vector: int, gradient: bool) -> Any:
+    constants = {
+        "COMPLEX": int(dtype.is_complex),
+        "SIZE": size,
+        "MATRIX": matrix,
+        "VECTOR": vector,
+        "GRADIENT": int(gradient),
+    }
+    head = "".join(f"#define {name} {value}\n" for name, value in constants.items())
+    text = Path(__file__).with_name("scan.cpp").read_text(encoding="utf-8")
+    source = f"typedef {REALS[dtype]} real;\n{head}{text}"
+    function = load(source, (*FLAGS, "-fopenmp-simd")).scan
+    function.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+    function.restype = None
+    return function

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import ostinato as ost
+from ostinato.cells import make_cell
+from ostinato.core.errors import EngineError
+from ostinato.core.registry import recorded_decisions
+from ostinato.engines.parallel import sequential
+
+from .loop import assert_near
+from .steps import AFFINE, Gated, Rotation
+
+
+@pytest.mark.parametrize("name", AFFINE)
+def test_contract(name):
+    report = ost.check_cell(AFFINE[name](), engines_to_check=["parallel"])
+    declined = {check.name for check in report.checks if check.declined}
+    assert declined == {"no step", "checkpoint gives equal gradients"}
+
+
+@pytest.mark.parametrize("name", ["Gated", "Rotation"])
+def test_contract_without_a_compiler(name, monkeypatch):
+    monkeypatch.setattr(sequential, "find_compiler", lambda: None)
+    ost.check_cell(AFFINE[name](), engines_to_check=["parallel"])
+
+
+@pytest.mark.parametrize("name", AFFINE)
+def test_second_derivatives(name):
+    cell = AFFINE[name]().double()
+    x = torch.randn(2, 3, 3, dtype=torch.float64, requires_grad=True)
+
+    def run(x):
+        return ost.RNN(cell, engine="parallel")(x)[0]
+
+    assert torch.autograd.gradgradcheck(run, x)
+
+
+def test_a_plain_function_over_a_long_sequence():
+    xs, decay = torch.randn(1500, 2, 4), torch.rand(4, requires_grad=True)
+
+    def step(h, x):
+        h = decay * h + x
+        return h, h.square()
+
+    found = ost.scan(step, torch.ones(2, 4), xs, engine="parallel")
+    expected = ost.scan(step, torch.ones(2, 4), xs, engine="reference")
+    assert_near(found, expected, 1e-5)
+    grads = [torch.autograd.grad(ys.sum(), decay) for _, ys in (found, expected)]
+    assert_near(*grads, 1e-4)
+
+
+def test_a_state_of_one_number_a_row():
+    xs = torch.randn(5, 3)
+    resets = torch.rand(3, 5) < 0.3
+
+    def step(carry, x):
+        count, total = carry
+        return (count + 1, 0.5 * total + x * count), total
+
+    runs = [
+        ost.scan(step, (torch.zeros(3), torch.ones(3)), xs, engine=engine, resets=resets)
+        for engine in ("parallel", "reference")
+    ]
+    (found, ys), (expected, zs) = runs
+    assert_near([*found, ys], [*expected, zs], 1e-6)
+
+
+@pytest.mark.parametrize("cell", ["GRU", "Elman"])
+def test_what_is_not_affine_is_declined(cell):
+    with pytest.raises(EngineError, match="no affine function of the old one"):
+        ost.RNN(make_cell(cell, 3, 4), engine="parallel")(torch.randn(2, 5, 3))
+
+
+def test_too_many_elements_that_depend_on_each_other_are_declined():
+    recur = nn.Linear(65, 65)
+    with pytest.raises(EngineError, match="65 elements of the state depend on each other"):
+        ost.scan(lambda h, x: (recur(h) + x, h), torch.zeros(2, 65), torch.ones(4, 2, 65),
+                 engine="parallel")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("step", "init", "reason"),
+    [
+        (lambda h, x: (h + torch.rand_like(h), h), torch.zeros(2, 4), "draws random numbers"),
+        (lambda h, x: (h.detach() + x, h), torch.zeros(2, 4), "differ from those of the step"),
+        (lambda h, x: (h.flip(0) + x, h), torch.zeros(2, 4), "no affine function"),
+        (lambda h, x: (h + x, h), torch.zeros(2, 4, dtype=torch.complex64), "of real numbers"),
+        (lambda h, x: (h + x, h), torch.zeros(2, 4).bfloat16(), "float32 throughout"),
+        (lambda h, x: (h + x.sum(), h), torch.zeros(()), "no common batch axis"),
+    ],
+)
+def test_reasons_to_decline(step, init, reason):
+    with pytest.raises(EngineError, match=reason):
+        ost.scan(step, init, torch.ones(3, 2, 4), engine="parallel")
+
+
+def test_nan_before_a_reset_stays_there():
+    cell, x = Rotation(), torch.randn(2, 6, 3)
+    resets = torch.zeros(2, 6, dtype=torch.bool)
+    resets[0, 4] = True
+    expected, _ = ost.RNN(cell, engine="reference")(x, resets=resets)
+    x[0, 2] = torch.nan
+    found, _ = ost.RNN(cell, engine="parallel")(x, resets=resets)
+    assert not found[0, 2].isfinite().any()
+    assert_near([found[0, 4:], found[1]], [expected[0, 4:], expected[1]], 1e-5)
+
+
+def test_auto_takes_it_where_nothing_better_applies(monkeypatch):
+    x = torch.randn(2, 9, 3)
+    assert chosen(Gated(), x) == "fused"
+    monkeypatch.setattr("ostinato.engines.fused.engine.find_compiler", lambda: None)
+    assert chosen(Gated(), x) == "parallel"
+    assert chosen(Rotation(), x) == "parallel"
+
+
+def chosen(cell, x):
+    with recorded_decisions() as decisions:
+        ost.RNN(cell)(x)
+    return decisions[0].chosen
