@@ -25,7 +25,6 @@ from ostinato.engines.fused.layout import (
     line,
     operation,
     row_shape,
-    shape_of,
 )
 
 aten = torch.ops.aten
@@ -243,7 +242,10 @@ def _row_axis(node: fx.Node, axis: Any) -> int:
     rank, batch = len(node.meta["val"].shape), batch_axis(node)
     axis = axis % rank
     if axis == batch:
-        raise LowerError(f"an operation goes over the batch, so rows mix{line(node)}")
+        raise LowerError(
+            "an operation goes over the batch, but rows may not mix: a step must treat every row "
+            f"alike, so only axes after the first can be summed, sliced or joined{line(node)}"
+        )
     folded = len(row_shape(node)) - (rank - 1)
     return int(axis) - int(axis > batch) + folded
 
@@ -262,7 +264,7 @@ def _slice(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
     assert isinstance(source, fx.Node)
     given: list[Any] = _args(node)[1:]
     axis, start, end, step = given + [0, None, None, 1][len(given) :]
-    if shape_of(source) == shape_of(node):
+    if source.meta["val"].shape == node.meta["val"].shape:
         return _arg(node, 0, values)
     if step != 1:
         raise LowerError(f"a slice with a step is outside the language{line(node)}")

@@ -1,0 +1,290 @@
+"""Run a function on tensors without memory and write down the operations it calls.
+
+torch's own tracers carry symbolic sizes through every operation, which takes them most of a
+tenth of a second a step, and loading them takes seconds. Here sizes are plain numbers, of which
+one stands for the rows.
+"""
+
+from __future__ import annotations
+
+import operator
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ostinato.compiler.decompose import decompositions
+from ostinato.compiler.rows import ROWS, Rows, TraceError, symbolic
+
+aten = torch.ops.aten
+
+_UNKNOWABLE = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+# Frames of these folders are not the user's; other folders may bear the same names.
+_TORCH, _COMPILER, _PACKAGE = (
+    f"{folder}{os.sep}"
+    for folder in (Path(torch.__file__).parent, Path(__file__).parent, Path(__file__).parents[1])
+)
+_MASKS = (torch.bool, torch.uint8)
+# A loop over the rows would go on for very long before it comes to anything else.
+_MOST = 100_000
+
+
+def record(function: Callable[..., Any], examples: Sequence[Tensor | None]) -> fx.GraphModule:
+    """The graph of a function of tensors (B, ...) that returns a list.
+
+    Every node has the tensor that it stands for in meta["val"], and where in the user's code
+    it was made in meta["place"].
+
+    Args:
+        function: is called once.
+        examples: its arguments; only their shapes, dtypes and device are read.
+    """
+    device = next(each.device for each in examples if each is not None)
+    recorder = Recorder(device)
+    given = [recorder.given(each) for each in examples]
+    with torch.no_grad(), Sizes(device), recorder:
+        results = function(*given)
+    recorder.graph.output(pytree.tree_map(recorder.node, results))
+    return fx.GraphModule(recorder.root, recorder.graph)
+
+
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Writes operations into a graph.
+
+    Args:
+        device: where the tensors of the step are in truth.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.device, self.graph, self.root = device, fx.Graph(), nn.Module()
+        # Tensors are known by identity, and so have to stay alive as long as the recorder.
+        self._nodes: dict[int, tuple[Tensor, fx.Node]] = {}
+        self._twins: dict[int, Tensor] = {}
+        self._rows: fx.Node | None = None
+
+    def given(self, example: Tensor | None) -> Tensor | None:
+        """A new argument of the graph."""
+        node, value = self.graph.placeholder(f"arg_{len(self.graph.nodes)}"), None
+        if example is not None:
+            shape = (ROWS, *example.shape[1:])
+            value = torch.empty(shape, dtype=example.dtype, device="meta")
+        self._know(value, node)
+        return value
+
+    def node(self, value: Any) -> Any:
+        """What stands for a value in the graph; a tensor that no operation made is a constant."""
+        if isinstance(value, Tensor):
+            return self._nodes[id(value)][1] if id(value) in self._nodes else self._constant(value)
+        if type(value) is bool or not isinstance(value, int) or value <= 0:
+            return value
+        size = symbolic(value) if value < 2**62 else value
+        return self._times_rows(size) if isinstance(size, Rows) else value
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Take an operation apart, or write it down."""
+        kwargs = kwargs or {}
+        taken_apart = self._taken_apart(func, args, kwargs)
+        if taken_apart is not NotImplemented:
+            return taken_apart
+        if _unknowable(func, args):
+            raise TraceError("Python control flow depends on the value of a tensor")
+        if func is aten.lift_fresh.default:
+            return self._known(args[0])
+        if "device" in kwargs and kwargs["device"] is not None:
+            kwargs = {**kwargs, "device": self._true(kwargs["device"])}
+        written = pytree.tree_map(self.node, (args, kwargs))
+        node = self.graph.call_function(func, *written)
+        node.meta["place"] = _place()
+        if len(self.graph.nodes) > _MOST:
+            raise TraceError(f"the step takes more than {_MOST} operations")
+        result = self._run(func, args, kwargs)
+        self._know(result, node)
+        return result
+
+    def _taken_apart(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        rule = decompositions().get(func)
+        if rule is None and not func._can_decompose():
+            return NotImplemented
+        args, kwargs = pytree.tree_map_only(Tensor, self._known, (args, kwargs))
+        with self:
+            return func.decompose(*args, **kwargs) if rule is None else rule(*args, **kwargs)
+
+    def _known(self, value: Tensor) -> Tensor:
+        """A tensor without memory whose node is known."""
+        self.node(value)
+        return self._twin(value)
+
+    def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if kwargs.get("device") is not None:
+            kwargs = {**kwargs, "device": torch.device("meta")}
+        args, kwargs = pytree.tree_map_only(Tensor, self._twin, (args, kwargs))
+        return func(*args, **kwargs)
+
+    def _know(self, result: Any, node: fx.Node) -> None:
+        """Remember which node a tensor is, or each of several."""
+        node.meta["val"] = result
+        if isinstance(result, Tensor):
+            for size in result.shape:
+                symbolic(size)
+            self._nodes[id(result)] = result, node
+        elif isinstance(result, tuple | list):
+            for i, part in enumerate(result):
+                if isinstance(part, Tensor):
+                    item = self.graph.call_function(operator.getitem, (node, i))
+                    item.meta["place"] = node.meta.get("place")
+                    self._know(part, item)
+
+    def _constant(self, value: Tensor) -> fx.Node:
+        if value.is_meta:
+            raise TraceError(
+                "a tensor comes from no operation that can be recorded (.data, or a gradient "
+                "taken inside the step)"
+            )
+        name = f"constant_{len(self._twins)}"
+        setattr(self.root, name, value)
+        node = self.graph.get_attr(name)
+        node.meta["val"] = twin = self._twin(value)
+        self._nodes[id(value)] = value, node
+        self._nodes[id(twin)] = twin, node
+        return node
+
+    def _twin(self, value: Tensor) -> Tensor:
+        """A tensor without memory in the place of a constant."""
+        if value.is_meta:
+            return value
+        if id(value) not in self._twins:
+            self._twins[id(value)] = torch.empty_strided(
+                value.shape, value.stride(), dtype=value.dtype, device="meta"
+            )
+        return self._twins[id(value)]
+
+    def _true(self, device: Any) -> torch.device:
+        device = torch.device(device)
+        return self.device if device.type == "meta" else device
+
+    def _times_rows(self, size: Rows) -> fx.Node:
+        if self._rows is None:
+            self._rows = self._rows_node()
+        if size.factor == 1:
+            return self._rows
+        node = self.graph.call_function(operator.mul, (self._rows, size.factor))
+        node.meta["val"] = size
+        return node
+
+    def _rows_node(self) -> fx.Node:
+        """The number of rows, read off the first argument that has them."""
+        for node in self.graph.nodes:
+            value = node.meta.get("val")
+            if isinstance(value, Tensor) and value.dim() and isinstance(_first(value), Rows):
+                with self.graph.inserting_after(node):
+                    found = self.graph.call_function(aten.sym_size.int, (node, 0))
+                found.meta["val"] = _first(value)
+                return found
+        raise TraceError("the step has neither a state nor an input with rows")
+
+
+class Sizes(TorchFunctionMode):
+    """Answers Python's questions about tensors without memory: rows are a symbol.
+
+    Args:
+        device: where the tensors of the step are in truth.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self.device = device
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Make sizes symbols, and tell the true device."""
+        if func is Tensor.__getitem__:
+            args = args[0], _indexed(args[1], self.device)
+        if func is Tensor.new_tensor:
+            options = {"dtype": args[0].dtype, "device": self.device, **(kwargs or {})}
+            return torch.tensor(*args[1:], **options)
+        result = func(*args, **(kwargs or {}))
+        if func in _SIZES:
+            return _symbols(result)
+        if func is Tensor.__len__ and isinstance(symbolic(result), Rows):
+            raise TraceError(
+                "the step depends on how many rows there are: len(x) fixes their number where "
+                "x.shape[0] does not"
+            )
+        if func in _DEVICES and args[0].is_meta:
+            return _DEVICES[func](self.device)
+        return result
+
+
+class Shape(tuple[int, ...]):
+    """The shape of a tensor with a symbol for the rows, which torch.Size would turn to numbers."""
+
+    def numel(self) -> int:
+        """The number of elements."""
+        total = 1
+        for size in self:
+            total = total * size
+        return total
+
+
+def _indexed(index: Any, device: torch.device) -> Any:
+    """An index whose lists are tensors; torch would put them where there is no memory."""
+    if isinstance(index, tuple):
+        return tuple(_indexed(each, device) for each in index)
+    return torch.tensor(index, device=device) if isinstance(index, list | np.ndarray) else index
+
+
+def _symbols(result: Any) -> Any:
+    if isinstance(result, int):
+        return symbolic(result)
+    sizes = Shape(map(symbolic, result))
+    return sizes if any(isinstance(size, Rows) for size in sizes) else result
+
+
+def _getter(name: str) -> Callable[..., Any]:
+    return getattr(Tensor, name).__get__  # type: ignore[no-any-return]
+
+
+_SIZES = {_getter("shape"), Tensor.size, Tensor.numel, Tensor.nelement, torch.numel}
+_DEVICES: dict[Any, Callable[[torch.device], Any]] = {
+    _getter("device"): lambda device: device,
+    _getter("is_meta"): lambda device: False,
+    _getter("is_cpu"): lambda device: device.type == "cpu",
+    _getter("is_cuda"): lambda device: device.type == "cuda",
+}
+
+
+def _unknowable(func: Any, args: tuple[Any, ...]) -> bool:
+    """Whether what an operation gives, or its shape, hangs on the values of tensors."""
+    if func is aten.index.Tensor:
+        return any(each is not None and each.dtype in _MASKS for each in args[1])
+    return bool(_UNKNOWABLE & set(func.tags))
+
+
+def _first(value: Tensor) -> int:
+    return symbolic(value.shape[0])
+
+
+def _place() -> tuple[str, int, str] | None:
+    """File, line and function of the innermost frame that is the user's, else of a cell's."""
+    frame, inner = sys._getframe(2), None
+    while frame is not None and frame.f_code is not record.__code__:
+        name = frame.f_code.co_filename
+        if not name.startswith((_TORCH, _COMPILER)):
+            place = name, frame.f_lineno, frame.f_code.co_name
+            if not name.startswith(_PACKAGE):
+                return place
+            inner = inner or place
+        frame = frame.f_back  # type: ignore[assignment]
+    return inner
