@@ -75,6 +75,8 @@ REFUSED = {
     "elements compared": (lambda x: x if x.numel() > 8 else -x, "how many rows"),
     "one row less": (lambda x: x[1:], "takes rows of the batch apart"),
     "half the rows": (lambda x: x.chunk(2)[0], "takes rows of the batch apart"),
+    "single rows": (lambda x: torch.stack([row * 2 for row in x]), "takes rows of the batch apart"),
+    "split rows": (lambda x: x.split(1), "takes rows of the batch apart"),
     "endless": (lambda x: [x := x + i for i in range(x.shape[0])], "more than"),
 }
 

@@ -93,6 +93,13 @@ def _softplus(x: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
     return torch.where(scaled > threshold, x, torch.log1p(torch.exp(scaled)) / beta)
 
 
+def _split(x: Tensor, size: int, dim: int = 0) -> list[Tensor]:
+    # Not torch's own, which loads its symbolic algebra to check the size.
+    total = x.shape[dim]
+    sizes = [size] * (total // size) + ([total % size] if total % size else [])
+    return list(torch.split_with_sizes(x, sizes, dim))
+
+
 @cache
 def decompositions() -> dict[Any, Callable[..., Any]]:
     """The table for tracing: torch's core decompositions, with ours in their place."""
@@ -106,6 +113,7 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
         aten.linalg_vector_norm.default: _vector_norm,
         aten.gelu.default: _gelu,
         aten.softplus.default: _softplus,
+        aten.split.Tensor: _split,
     }
     if hasattr(aten, "_fused_rms_norm"):
         table[aten._fused_rms_norm.default] = _rms_norm

@@ -22,7 +22,8 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ostinato.compiler.decompose import decompositions
-from ostinato.compiler.rows import ROWS, Rows, TraceError, symbolic
+from ostinato.compiler.rows import APART, ROWS, Rows, TraceError, symbolic
+from ostinato.compiler.shapes import result as result_of
 
 aten = torch.ops.aten
 
@@ -32,6 +33,7 @@ _TORCH, _COMPILER, _PACKAGE = (
     f"{folder}{os.sep}"
     for folder in (Path(torch.__file__).parent, Path(__file__).parent, Path(__file__).parents[1])
 )
+_APART = {aten.unbind.int: 1, aten.split.Tensor: 2, aten.unsafe_split.Tensor: 2}
 _MASKS = (torch.bool, torch.uint8)
 # A loop over the rows would go on for very long before it comes to anything else.
 _MOST = 100_000
@@ -71,6 +73,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._twins: dict[int, Tensor] = {}
         self._rows: fx.Node | None = None
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Without this torch would load its compiler, a second's work, to keep it out."""
+        return False
+
     def given(self, example: Tensor | None) -> Tensor | None:
         """A new argument of the graph."""
         node, value = self.graph.placeholder(f"arg_{len(self.graph.nodes)}"), None
@@ -94,6 +101,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Take an operation apart, or write it down."""
         kwargs = kwargs or {}
+        _check_axis(func, args)
         taken_apart = self._taken_apart(func, args, kwargs)
         if taken_apart is not NotImplemented:
             return taken_apart
@@ -129,7 +137,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if kwargs.get("device") is not None:
             kwargs = {**kwargs, "device": torch.device("meta")}
         args, kwargs = pytree.tree_map_only(Tensor, self._twin, (args, kwargs))
-        return func(*args, **kwargs)
+        return result_of(func, args, kwargs)
 
     def _know(self, result: Any, node: fx.Node) -> None:
         """Remember which node a tensor is, or each of several."""
@@ -270,6 +278,14 @@ def _unknowable(func: Any, args: tuple[Any, ...]) -> bool:
     if func is aten.index.Tensor:
         return any(each is not None and each.dtype in _MASKS for each in args[1])
     return bool(_UNKNOWABLE & set(func.tags))
+
+
+def _check_axis(func: Any, args: tuple[Any, ...]) -> None:
+    """Refuse to make a tensor of every row."""
+    if func in _APART:
+        axis = args[_APART[func]] if len(args) > _APART[func] else 0
+        if args[0].shape[axis] >= ROWS:
+            raise TraceError(APART)
 
 
 def _first(value: Tensor) -> int:

@@ -15,6 +15,10 @@ from ostinato.core.errors import OstinatoError
 ROWS = 536_870_923
 # No axis of features is as long; sizes above it come from the rows.
 _LONGEST = 2**24
+APART = (
+    "the step takes rows of the batch apart; a step must treat all rows alike, so only the axes "
+    "after the first can be sliced, split or joined"
+)
 
 
 class TraceError(OstinatoError, RuntimeError):
@@ -112,10 +116,7 @@ def symbolic(size: int) -> int:
     if size % ROWS == 0 and size > 0:
         return size if isinstance(size, Rows) else Rows(size)
     if size > _LONGEST:
-        raise TraceError(
-            "the step takes rows of the batch apart; a step must treat all rows alike, so only "
-            "the axes after the first can be sliced, split or joined"
-        )
+        raise TraceError(APART)
     return size
 
 
