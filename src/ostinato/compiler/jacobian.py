@@ -80,17 +80,15 @@ class Probe:
             return None
         drawn = self._normal(shape_for(value, self.rows))
         if value.dtype == torch.bool:
-            return (drawn > 0).to(self.fission.trace.device)
+            return (drawn > 0).to(value.device)
         # Whole numbers may be indices, of which only 0 is sure to exist.
-        return (drawn if _continuous(value) else 0 * drawn).to(
-            self.fission.trace.device, value.dtype
-        )
+        return (drawn if _continuous(value) else 0 * drawn).to(value.device, value.dtype)
 
     def _shaken(self, value: Tensor) -> Tensor:
         """A constant, changed: zeros among the parameters would hide what depends on them."""
         if not _continuous(value):
             return value
-        return value + 0.1 * self._normal(tuple(value.shape)).to(self.fission.trace.device)
+        return value + 0.1 * self._normal(tuple(value.shape)).to(value.device)
 
     def _normal(self, shape: tuple[int, ...]) -> Tensor:
         return torch.randn(shape, generator=self.random, dtype=torch.float64)

@@ -14,13 +14,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, fx, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ostinato.compiler.blank import Blank
 from ostinato.compiler.decompose import decompositions
 from ostinato.compiler.rows import APART, ROWS, Rows, TraceError, symbolic
 from ostinato.compiler.shapes import result as result_of
@@ -52,7 +52,7 @@ def record(function: Callable[..., Any], examples: Sequence[Tensor | None]) -> f
     device = next(each.device for each in examples if each is not None)
     recorder = Recorder(device)
     given = [recorder.given(each) for each in examples]
-    with torch.no_grad(), Sizes(device), recorder:
+    with torch.no_grad(), Sizes(), recorder:
         results = function(*given)
     recorder.graph.output(pytree.tree_map(recorder.node, results))
     return fx.GraphModule(recorder.root, recorder.graph)
@@ -70,7 +70,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.device, self.graph, self.root = device, fx.Graph(), nn.Module()
         # Tensors are known by identity, and so have to stay alive as long as the recorder.
         self._nodes: dict[int, tuple[Tensor, fx.Node]] = {}
-        self._twins: dict[int, Tensor] = {}
+        self._twins: dict[int, Blank] = {}
         self._rows: fx.Node | None = None
 
     @classmethod
@@ -78,12 +78,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Without this torch would load its compiler, a second's work, to keep it out."""
         return False
 
-    def given(self, example: Tensor | None) -> Tensor | None:
+    def given(self, example: Tensor | None) -> Blank | None:
         """A new argument of the graph."""
         node, value = self.graph.placeholder(f"arg_{len(self.graph.nodes)}"), None
         if example is not None:
             shape = (ROWS, *example.shape[1:])
-            value = torch.empty(shape, dtype=example.dtype, device="meta")
+            value = Blank(torch.empty(shape, dtype=example.dtype, device="meta"), self.device)
         self._know(value, node)
         return value
 
@@ -101,6 +101,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Take an operation apart, or write it down."""
         kwargs = kwargs or {}
+        if func is torch.ops.prim.device.default:
+            return self.device
         _check_axis(func, args)
         taken_apart = self._taken_apart(func, args, kwargs)
         if taken_apart is not NotImplemented:
@@ -109,8 +111,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise TraceError("Python control flow depends on the value of a tensor")
         if func is aten.lift_fresh.default:
             return self._known(args[0])
-        if "device" in kwargs and kwargs["device"] is not None:
-            kwargs = {**kwargs, "device": self._true(kwargs["device"])}
         written = pytree.tree_map(self.node, (args, kwargs))
         node = self.graph.call_function(func, *written)
         node.meta["place"] = _place()
@@ -128,7 +128,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         with self:
             return func.decompose(*args, **kwargs) if rule is None else rule(*args, **kwargs)
 
-    def _known(self, value: Tensor) -> Tensor:
+    def _known(self, value: Tensor) -> Blank:
         """A tensor without memory whose node is known."""
         self.node(value)
         return self._twin(value)
@@ -136,8 +136,15 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if kwargs.get("device") is not None:
             kwargs = {**kwargs, "device": torch.device("meta")}
-        args, kwargs = pytree.tree_map_only(Tensor, self._twin, (args, kwargs))
-        return result_of(func, args, kwargs)
+        bare = pytree.tree_map_only(Tensor, lambda each: self._twin(each).bare, (args, kwargs))
+        made = result_of(func, *bare)
+        # What is done in place gives its argument back, which stays the same tensor.
+        same = {id(each.bare): each for each in args if isinstance(each, Blank)}
+
+        def clothed(each: Tensor) -> Blank:
+            return same[id(each)] if id(each) in same else Blank(each, self.device)
+
+        return pytree.tree_map_only(Tensor, clothed, made)
 
     def _know(self, result: Any, node: fx.Node) -> None:
         """Remember which node a tensor is, or each of several."""
@@ -154,7 +161,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     self._know(part, item)
 
     def _constant(self, value: Tensor) -> fx.Node:
-        if value.is_meta:
+        if isinstance(value, Blank):
             raise TraceError(
                 "a tensor comes from no operation that can be recorded (.data, or a gradient "
                 "taken inside the step)"
@@ -167,19 +174,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._nodes[id(twin)] = twin, node
         return node
 
-    def _twin(self, value: Tensor) -> Tensor:
+    def _twin(self, value: Tensor) -> Blank:
         """A tensor without memory in the place of a constant."""
-        if value.is_meta:
+        if isinstance(value, Blank):
             return value
         if id(value) not in self._twins:
-            self._twins[id(value)] = torch.empty_strided(
+            bare = torch.empty_strided(
                 value.shape, value.stride(), dtype=value.dtype, device="meta"
             )
+            self._twins[id(value)] = Blank(bare, value.device)
         return self._twins[id(value)]
-
-    def _true(self, device: Any) -> torch.device:
-        device = torch.device(device)
-        return self.device if device.type == "meta" else device
 
     def _times_rows(self, size: Rows) -> fx.Node:
         if self._rows is None:
@@ -203,25 +207,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 class Sizes(TorchFunctionMode):
-    """Answers Python's questions about tensors without memory: rows are a symbol.
-
-    Args:
-        device: where the tensors of the step are in truth.
-    """
-
-    def __init__(self, device: torch.device) -> None:
-        super().__init__()
-        self.device = device
+    """Answers Python's questions about sizes: rows are a symbol."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        """Make sizes symbols, and tell the true device."""
-        if func is Tensor.__getitem__:
-            args = args[0], _indexed(args[1], self.device)
-        if func is Tensor.new_tensor:
-            options = {"dtype": args[0].dtype, "device": self.device, **(kwargs or {})}
-            return torch.tensor(*args[1:], **options)
+        """Make sizes symbols."""
         result = func(*args, **(kwargs or {}))
         if func in _SIZES:
             return _symbols(result)
@@ -230,8 +221,6 @@ class Sizes(TorchFunctionMode):
                 "the step depends on how many rows there are: len(x) fixes their number where "
                 "x.shape[0] does not"
             )
-        if func in _DEVICES and args[0].is_meta:
-            return _DEVICES[func](self.device)
         return result
 
 
@@ -246,13 +235,6 @@ class Shape(tuple[int, ...]):
         return total
 
 
-def _indexed(index: Any, device: torch.device) -> Any:
-    """An index whose lists are tensors; torch would put them where there is no memory."""
-    if isinstance(index, tuple):
-        return tuple(_indexed(each, device) for each in index)
-    return torch.tensor(index, device=device) if isinstance(index, list | np.ndarray) else index
-
-
 def _symbols(result: Any) -> Any:
     if isinstance(result, int):
         return symbolic(result)
@@ -260,16 +242,12 @@ def _symbols(result: Any) -> Any:
     return sizes if any(isinstance(size, Rows) for size in sizes) else result
 
 
-def _getter(name: str) -> Callable[..., Any]:
-    return getattr(Tensor, name).__get__  # type: ignore[no-any-return]
-
-
-_SIZES = {_getter("shape"), Tensor.size, Tensor.numel, Tensor.nelement, torch.numel}
-_DEVICES: dict[Any, Callable[[torch.device], Any]] = {
-    _getter("device"): lambda device: device,
-    _getter("is_meta"): lambda device: False,
-    _getter("is_cpu"): lambda device: device.type == "cpu",
-    _getter("is_cuda"): lambda device: device.type == "cuda",
+_SIZES = {
+    Tensor.shape.__get__,  # type: ignore[attr-defined]
+    Tensor.size,
+    Tensor.numel,
+    Tensor.nelement,
+    torch.numel,
 }
 
 

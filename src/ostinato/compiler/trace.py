@@ -20,7 +20,7 @@ from torch.utils import _pytree as pytree
 from ostinato.compiler.record import record
 from ostinato.compiler.rows import TraceError
 from ostinato.core.recurrence import Step
-from ostinato.core.state import State, leaves
+from ostinato.core.state import State
 
 __all__ = ["Trace", "TraceError", "trace"]
 # Frames of these folders are not the user's.
@@ -39,7 +39,6 @@ class Trace:
         outputs: what the step puts out.
         constants: tensors by the name of the node that stands for them.
         output_spec: the structure of the output.
-        device: where the state is.
     """
 
     module: fx.GraphModule
@@ -49,7 +48,6 @@ class Trace:
     outputs: tuple[Any, ...]
     constants: dict[str, Tensor]
     output_spec: Any
-    device: torch.device
 
     @property
     def nodes(self) -> list[fx.Node]:
@@ -95,7 +93,6 @@ def trace(step: Step, carry: State, x: Any) -> Trace:
             if node.op == "get_attr"
         },
         output_spec=specs[0],
-        device=leaves(carry)[0].device,
     )
 
 
