@@ -11,6 +11,7 @@ def test_a_blank_passes_for_a_tensor_on_its_device():
     blank = Blank(torch.empty(2, 3, dtype=torch.float64, device="meta"), torch.device("cpu"))
     assert (blank.device.type, blank.is_cpu, blank.is_meta) == ("cpu", True, False)
     assert (blank.shape, blank.dtype, blank.element_size()) == ((2, 3), torch.float64, 8)
+    assert repr(blank) == "Blank([2, 3], torch.float64)"
 
 
 def test_nothing_can_be_computed_with_it_outside_of_a_recording():

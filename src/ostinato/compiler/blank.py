@@ -39,6 +39,10 @@ class Blank(Tensor):
         """The device it passes for."""
         return self.place
 
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        """Shape and precision, which is all there is."""
+        return f"Blank({list(self.shape)}, {self.dtype})"
+
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None

@@ -110,6 +110,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if _unknowable(func, args):
             raise TraceError("Python control flow depends on the value of a tensor")
         if func is aten.lift_fresh.default:
+            self.node(args[0]).meta["literal"] = True
             return self._known(args[0])
         written = pytree.tree_map(self.node, (args, kwargs))
         node = self.graph.call_function(func, *written)

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ostinato.core.errors import CellError
+from ostinato.core.identity import identify
 from ostinato.core.recurrence import Recurrence, Step, batch_of, checkpoint_interval, count_steps
 from ostinato.core.registry import evaluate
 from ostinato.core.sequence import restart_steps, valid_steps, zero_padding
@@ -74,10 +75,18 @@ def scan(
         steps=steps,
         reverse=reverse,
         checkpoint=checkpoint_interval(checkpoint, steps),
+        identity=_identity(combine_fn),
     )
     recurrence = with_masks(recurrence, lengths, resets, fresh=init)
     carry, ys = run(recurrence, engine)
     return carry, move_axis(ys, 0, dim)
+
+
+def _identity(step: Step) -> tuple[Any, ...] | None:
+    if isinstance(step, nn.Module):
+        return (step,)
+    known = identify(step)
+    return None if known is None else (known,)
 
 
 def with_masks(
