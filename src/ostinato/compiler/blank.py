@@ -39,7 +39,7 @@ class Blank(Tensor):
         """The device it passes for."""
         return self.place
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         """Shape and precision, which is all there is."""
         return f"Blank({list(self.shape)}, {self.dtype})"
 

@@ -44,8 +44,15 @@ class PlanCache(Generic[P]):
         """The plan of a recurrence; a step of unknown identity is planned anew."""
         # An engine is asked first whether it takes a recurrence, then to run it.
         if self._latest is None or self._latest[0]() is not recurrence:
-            self._latest = (ref(recurrence), self._find(recurrence))
+            plan = self._find(recurrence)
+            self._latest = (ref(recurrence, self._forget), plan)
+            return plan
         return self._latest[1]
+
+    def _forget(self, gone: ref[Recurrence]) -> None:
+        """A plan of one call must not keep that call's tensors alive."""
+        if self._latest is not None and self._latest[0] is gone:
+            self._latest = None
 
     def _find(self, recurrence: Recurrence) -> P:
         if recurrence.identity is None:

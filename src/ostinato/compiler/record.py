@@ -33,6 +33,7 @@ _TORCH, _COMPILER, _PACKAGE = (
     f"{folder}{os.sep}"
     for folder in (Path(torch.__file__).parent, Path(__file__).parent, Path(__file__).parents[1])
 )
+_COPY = aten.copy_.default
 _APART = {aten.unbind.int: 1, aten.split.Tensor: 2, aten.unsafe_split.Tensor: 2}
 _MASKS = (torch.bool, torch.uint8)
 # A loop over the rows would go on for very long before it comes to anything else.
@@ -72,6 +73,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._nodes: dict[int, tuple[Tensor, fx.Node]] = {}
         self._twins: dict[int, Blank] = {}
         self._rows: fx.Node | None = None
+        self._fresh: set[int] = set()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -105,6 +107,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self.device
         _check_axis(func, args)
         taken_apart = self._taken_apart(func, args, kwargs)
+        if taken_apart is NotImplemented:
+            taken_apart = self._replaced(func, args, kwargs)
         if taken_apart is not NotImplemented:
             return taken_apart
         if _unknowable(func, args):
@@ -119,7 +123,16 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise TraceError(f"the step takes more than {_MOST} operations")
         result = self._run(func, args, kwargs)
         self._know(result, node)
+        self._watch(func, args, result)
         return result
+
+    def _watch(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
+        """Keep account of the tensors that no other tensor shares elements with."""
+        shares = any(each.alias_info is not None for each in func._schema.returns)
+        if shares or "unsafe" in func._schema.name:
+            self._fresh -= {id(each) for each in args}
+        elif isinstance(result, Tensor):
+            self._fresh.add(id(result))
 
     def _taken_apart(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         rule = decompositions().get(func)
@@ -127,7 +140,24 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return NotImplemented
         args, kwargs = pytree.tree_map_only(Tensor, self._known, (args, kwargs))
         with self:
-            return func.decompose(*args, **kwargs) if rule is None else rule(*args, **kwargs)
+            made = func.decompose(*args, **kwargs) if rule is None else rule(*args, **kwargs)
+        # A rule may give its argument back where the operation makes a copy.
+        self._fresh -= {id(each) for each in args if each is made}
+        return made
+
+    def _replaced(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What is done in place, done apart, if nobody could see the difference."""
+        outside = _outside(func)
+        if outside is None or id(args[0]) not in self._fresh:
+            return NotImplemented
+        old = args[0]
+        with self:
+            new = args[1].expand(old.shape) if outside is _COPY else outside(*args, **kwargs)
+            new = new if new.dtype == old.dtype else new.to(old.dtype)
+        if new.shape != old.shape:
+            return NotImplemented
+        self._nodes[id(old)] = old, self.node(new)
+        return old
 
     def _known(self, value: Tensor) -> Blank:
         """A tensor without memory whose node is known."""
@@ -250,6 +280,17 @@ _SIZES = {
     Tensor.nelement,
     torch.numel,
 }
+
+
+def _outside(func: Any) -> Any:
+    """The operation that does apart what another does in place, if there is one."""
+    name = func._schema.name.removeprefix("aten::")
+    if func is _COPY:
+        return _COPY
+    if not func._schema.is_mutable or torch.Tag.nondeterministic_seeded in func.tags:
+        return None
+    packet = getattr(aten, name.removesuffix("_"), None) if name.endswith("_") else None
+    return getattr(packet, func._overloadname, None)
 
 
 def _unknowable(func: Any, args: tuple[Any, ...]) -> bool:
