@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch._decomp import core_aten_decompositions
 
+from ostinato.compiler import activations, rearrange
+
 aten = torch.ops.aten
 
 
@@ -73,30 +75,63 @@ def _vector_norm(
     *,
     dtype: Any = None,
 ) -> Any:
-    if order != 2 or dtype is not None:
+    axes = list(range(x.dim())) if dim is None else dim
+    if dtype is not None or order not in (1, 2, math.inf):
         return NotImplemented
-    squares = (x * x).sum(list(range(x.dim())) if dim is None else dim, keepdim=keepdim)
+    if order != 2:
+        return x.abs().sum(axes, keepdim) if order == 1 else x.abs().amax(axes, keepdim)
+    squares = (x * x).sum(axes, keepdim=keepdim)
     # At zero the gradient of the root is infinite, and that of the norm is zero by convention.
     empty = squares == 0
     return torch.where(empty, 0.0, torch.sqrt(torch.where(empty, 1.0, squares)))
 
 
-def _gelu(x: Tensor, approximate: str = "none") -> Tensor:
-    if approximate == "tanh":
-        inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
-        return 0.5 * x * (1 + torch.tanh(inner))
-    return 0.5 * x * (1 + torch.erf(x * math.sqrt(0.5)))
+def _var_mean(
+    x: Tensor, dim: list[int] | None = None, *, correction: float = 1, keepdim: bool = False
+) -> tuple[Tensor, Tensor]:
+    axes = list(range(x.dim())) if dim is None else dim
+    mean = x.mean(axes, keepdim=keepdim)
+    return _var(x, axes, correction=correction, keepdim=keepdim), mean
 
 
-def _softplus(x: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
-    scaled = x * beta
-    return torch.where(scaled > threshold, x, torch.log1p(torch.exp(scaled)) / beta)
+def _group_norm(
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    rows: int,
+    channels: int,
+    places: int,
+    groups: int,
+    eps: float,
+) -> tuple[Tensor, Tensor, Tensor]:
+    grouped = x.reshape(rows, groups, channels * places // groups)
+    y, mean, scale = _layer_norm(grouped, [grouped.shape[-1]], None, None, eps)
+    y = y.reshape(x.shape)
+    over = (channels, *(1,) * (x.dim() - 2))
+    y = y if weight is None else y * weight.reshape(over)
+    return y if bias is None else y + bias.reshape(over), mean[..., 0], scale[..., 0]
+
+
+def _any(x: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
+    return (x != 0).sum(dim, keepdim=keepdim) > 0
+
+
+def _amin(x: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+    return -torch.amax(-x, dim, keepdim=keepdim)
+
+
+def _split(x: Tensor, size: int, dim: int = 0) -> list[Tensor]:
+    # Not torch's own, which loads its symbolic algebra to check the size.
+    total = x.shape[dim]
+    sizes = [size] * (total // size) + ([total % size] if total % size else [])
+    return list(torch.split_with_sizes(x, sizes, dim))
 
 
 @cache
 def decompositions() -> dict[Any, Callable[..., Any]]:
     """The table for tracing: torch's core decompositions, with ours in their place."""
     table = dict(core_aten_decompositions())
+    table |= activations.RULES | rearrange.RULES
     table |= {
         aten.native_layer_norm.default: _layer_norm,
         aten._softmax.default: _softmax,
@@ -104,8 +139,12 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
         aten.mean.dim: _mean,
         aten.var.correction: _var,
         aten.linalg_vector_norm.default: _vector_norm,
-        aten.gelu.default: _gelu,
-        aten.softplus.default: _softplus,
+        aten.var_mean.correction: _var_mean,
+        aten.native_group_norm.default: _group_norm,
+        aten.any.dim: _any,
+        aten.any.dims: _any,
+        aten.amin.default: _amin,
+        aten.split.Tensor: _split,
     }
     if hasattr(aten, "_fused_rms_norm"):
         table[aten._fused_rms_norm.default] = _rms_norm

@@ -20,6 +20,7 @@ from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from ostinato.compiler.fission import Fission, is_size
+from ostinato.compiler.rows import count
 from ostinato.compiler.stages import stages
 
 aten = torch.ops.aten
@@ -64,7 +65,7 @@ def shape_for(value: Any, rows: int) -> tuple[int, ...]:
     """A traced shape for a given number of rows; of what is no tensor, that of nothing."""
     if not isinstance(value, Tensor):
         return (0,)
-    return tuple(_evaluate(n, rows) for n in value.shape)
+    return tuple(count(n, rows) for n in value.shape)
 
 
 def leaf_sizes(fission: Fission) -> list[int]:
@@ -90,14 +91,6 @@ def reach(fission: Fission) -> list[Tensor]:
     return [new.reshape(len(new), _ROWS, -1)[:, 0] for new in results]
 
 
-def _evaluate(size: Any, rows: int) -> int:
-    """A traced size, which may depend on the number of rows."""
-    if not isinstance(size, torch.SymInt):
-        return int(size)
-    expression = size.node.expr
-    return int(expression.subs(dict.fromkeys(expression.free_symbols, rows)))
-
-
 def _nothing(node: fx.Node, leaves: int) -> Tensor:
     """Marks of a value that reaches nothing."""
     shape = shape_for(node.meta.get("val"), _ROWS)
@@ -115,7 +108,7 @@ class _Marker(fx.Interpreter):
         if n.op != "call_function" or n.target is operator.getitem:
             return super().run_node(n)
         if is_size(n):
-            return _evaluate(n.meta["val"], _ROWS)
+            return count(n.meta["val"], _ROWS)
         args, kwargs = self.fetch_args_kwargs_from_env(n)
         marks = [each for each in pytree.tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
         packet = getattr(n.target, "overloadpacket", None)

@@ -6,29 +6,25 @@ batch stays symbolic, so that the graph serves any number of rows.
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.fx.experimental.proxy_tensor import make_fx
-from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 from torch.utils import _pytree as pytree
 
-from ostinato.compiler.decompose import decompositions
-from ostinato.core.errors import OstinatoError
+from ostinato.compiler.record import record
+from ostinato.compiler.rows import TraceError
 from ostinato.core.recurrence import Step
 from ostinato.core.state import State
 
-# An unusual number of rows: no feature axis is taken for the batch.
-_ROWS = 37
-
-
-class TraceError(OstinatoError, RuntimeError):
-    """A step cannot be recorded; the message names the line of the step."""
+__all__ = ["Trace", "TraceError", "trace"]
+# Frames of these folders are not the user's.
+_LIBRARIES = f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parent}{os.sep}"
 
 
 @dataclass(frozen=True)
@@ -81,10 +77,7 @@ def trace(step: Step, carry: State, x: Any) -> Trace:
         specs[:] = [y_spec]
         return [*new_flat, *y_flat]
 
-    mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
-    examples = [_fake(mode, leaf) for leaf in (*flat_carry, *flat_x)]
-    module = _record(flat, examples, mode)
-    _check_rows(mode)
+    module = _record(flat, [*flat_carry, *flat_x])
     placeholders = [node for node in module.graph.nodes if node.op == "placeholder"]
     results = module.graph.output_node().args[0]
     count = len(flat_carry)
@@ -103,31 +96,9 @@ def trace(step: Step, carry: State, x: Any) -> Trace:
     )
 
 
-def _check_rows(mode: FakeTensorMode) -> None:
-    """Refuse a trace that holds for some numbers of rows only.
-
-    All that the step may have asked is whether two tensors have equally many rows.
-    """
-    assert mode.shape_env is not None
-    for guard in mode.shape_env.guards:
-        symbols = list(guard.expr.free_symbols)
-        equal = guard.expr.subs(dict.fromkeys(symbols, symbols[0]))
-        if equal != True:  # noqa: E712 (a truth value of sympy)
-            raise TraceError(
-                f"the step depends on how many rows there are ({guard.expr}); len(x) fixes "
-                "their number where x.shape[0] does not"
-            )
-
-
-def _record(flat: Callable[..., Any], examples: list[Any], mode: FakeTensorMode) -> fx.GraphModule:
+def _record(flat: Callable[..., Any], examples: list[Any]) -> fx.GraphModule:
     try:
-        with mode, torch.no_grad():
-            return make_fx(
-                flat,
-                decomposition_table=decompositions(),
-                _allow_non_fake_inputs=True,
-                record_stack_traces=True,
-            )(*examples)
+        return record(flat, examples)
     except Exception as error:
         raise TraceError(_where(error)) from error
 
@@ -137,22 +108,12 @@ def _where(error: Exception) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if "/torch/" not in frame.filename and frame.filename != __file__
+        if not frame.filename.startswith(_LIBRARIES)
     ]
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    if "data-dependent" in reason or "DataDependent" in type(error).__name__:
-        reason = "Python control flow depends on the value of a tensor"
     if not frames:
         return reason
     return f"{reason}, in {frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}"
-
-
-def _fake(mode: FakeTensorMode, leaf: Any) -> Any:
-    if leaf is None:
-        return None
-    example = leaf.new_zeros((_ROWS, *leaf.shape[1:]))
-    dims = [DimDynamic.DYNAMIC] + [DimDynamic.STATIC] * (leaf.dim() - 1)
-    return mode.from_tensor(example, symbolic_context=StatelessSymbolicContext(dims))
 
 
 def _attribute(module: fx.GraphModule, path: str) -> Tensor:

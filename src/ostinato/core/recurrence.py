@@ -37,7 +37,8 @@ class Recurrence:
         checkpoint: keep the carry of every k-th step only, and recompute the rest for the
             gradient.
         cell: the module whose forward is the step and nothing else, if there is one.
-        identity: what makes two steps the same, a module first; None: not known.
+        identity: what makes two steps the same, a module or the `Identity` of a function first;
+            None: not known.
         rebuild: a function of a Python module that makes the step of its identity.
     """
 

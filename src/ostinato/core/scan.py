@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.core.errors import CellError
+from ostinato.core.identity import identify
 from ostinato.core.recurrence import Recurrence, Step, batch_of, checkpoint_interval, count_steps
 from ostinato.core.registry import evaluate
 from ostinato.core.sequence import restart_steps, valid_steps, zero_padding
@@ -74,12 +75,20 @@ def scan(
         steps=steps,
         reverse=reverse,
         checkpoint=checkpoint_interval(checkpoint, steps),
-        identity=(combine_fn,) if isinstance(combine_fn, nn.Module) else None,
+        identity=_identity(combine_fn),
         rebuild=_itself,
     )
     recurrence = with_masks(recurrence, lengths, resets, fresh=init)
     carry, ys = run(recurrence, engine)
     return carry, move_axis(ys, 0, dim)
+
+
+def _identity(step: Step) -> tuple[Any, ...] | None:
+    if isinstance(step, nn.Module):
+        return (step,)
+    # torch's compiler reads this function and cannot read what `identify` does.
+    known = None if torch.compiler.is_compiling() else identify(step)
+    return None if known is None else (known,)
 
 
 def with_masks(

@@ -16,6 +16,8 @@ from ostinato.compiler.trace import trace
 from ostinato.engines.fused.layout import to_rows
 from ostinato.engines.fused.lower import lower
 
+from .written_out import WRITTEN_OUT
+
 F = nn.functional
 aten = torch.ops.aten
 generator = torch.Generator().manual_seed(1)
@@ -228,7 +230,7 @@ STEPS = {
         "folded": FOLDED,
     }.items()
     for name, step in steps.items()
-}
+} | WRITTEN_OUT
 
 
 @cache

@@ -45,11 +45,7 @@ def reason(function, module=None):
 
 REFUSED = {
     "mixing rows": (lambda c, x, h: torch.tanh(h - h.mean(0, keepdim=True) + x), "over the batch"),
-    "two changing values": (
-        lambda c, x, h: torch.einsum("bi,bj,bj->bi", h, h, x) + x,
-        "over the batch itself|both change",
-    ),
-    "in place": (lambda c, x, h: (h + x).mul_(0.5), "changes a tensor in place"),
+    "in place": (lambda c, x, h: h.clone()[:, :1].mul_(0.5) * h + x, "in place"),
     "in place on a slice": (lambda c, x, h: assigned(h + x), "in place|outside the language"),
     "random numbers": (lambda c, x, h: h + x + torch.rand_like(x), "draws random numbers"),
     "dropout": (
@@ -59,7 +55,7 @@ REFUSED = {
     "len": (lambda c, x, h: h / len(x) + x, "how many rows"),
     "len of state": (lambda c, x, h: h.sum(-1, keepdim=True) / len(h) + x, "how many rows"),
     "value of a tensor": (lambda c, x, h: h + x if h.sum() > 0 else h - x, "control flow depends"),
-    "unknown operation": (lambda c, x, h: (h + x).cumsum(-1), "cumsum is outside the language"),
+    "unknown operation": (lambda c, x, h: (h + x).sort(-1)[0], "sort is outside the language"),
 }  # fmt: skip
 
 

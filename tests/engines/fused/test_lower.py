@@ -12,7 +12,9 @@ from ostinato.engines.fused.layout import LowerError
 from ostinato.engines.fused.lower import _RULES, lower
 
 from .evaluator import evaluate
-from .steps import STEPS, W, fissioned, heads, lowered
+from .kernels import both, needs_compiler
+from .steps import STEPS, W, fissioned, lowered
+from .written_out import WRITTEN_OUT
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -66,6 +68,9 @@ def test_a_state_without_features():
     torch.testing.assert_close(found, 0.5 * h + u)
 
 
+F = nn.functional
+
+
 class Lines(nn.Module):
     """One line for each operation, so that a message can be held to it."""
 
@@ -78,14 +83,20 @@ class Lines(nn.Module):
         return self.function(h, x)
 
 
+def wide(h):
+    return h.repeat(1, 256).view(-1, 48, 32)
+
+
 DECLINED = {
-    "cumsum": (lambda h, x: h.cumsum(-1), "cumsum is outside the language"),
+    "cumsum": (lambda h, x: h.repeat(1, 9).cumsum(-1)[:, :6], "cumsum is outside the language"),
+    "argmax": (lambda h, x: h + h.argmax(-1, keepdim=True), "argmax is outside the language"),
+    "one_hot": (lambda h, x: F.one_hot(h.argmax(-1), 6) + h, "argmax is outside the language"),
     "sort": (lambda h, x: h.sort(-1).values, "sort is outside the language"),
     "gather": (lambda h, x: h.gather(1, (x > 0).long()), "gather is outside the language"),
-    "step": (lambda h, x: h[:, ::2].repeat_interleave(2, 1), "a slice with a step"),
+    "step": (lambda h, x: h[:, 1::4].repeat(1, 3), "a slice whose step"),
     "products": (
-        lambda h, x: (heads(h) @ heads(h).mT).flatten(1)[:, :6],
-        "bmm over the batch itself",
+        lambda h, x: (wide(h).mT @ wide(h))[:, 0, :6],
+        "both change with the step, of 32x48 and 48x32",
     ),
     "both_change": (lambda h, x: W @ h.T @ x, "mixes|changes?|both change|one axis"),
     "rows_summed": (lambda h, x: h - h.sum(0), "goes over the batch|one axis for the batch"),
@@ -115,5 +126,38 @@ def test_what_the_language_lacks_is_named_with_its_line(name):
 
 
 def test_rows_may_not_be_cut():
-    with pytest.raises((LowerError, TraceError)):
+    with pytest.raises(TraceError, match="takes rows of the batch apart"):
         lower(fissioned(Lines(lambda h, x: torch.cat([h[1:], h[:1]]))))
+
+
+def test_the_line_is_known_of_functions_of_any_name():
+    def advance(h, x):
+        return h.sort(-1).values
+
+    with pytest.raises(LowerError, match=r"in advance return h\.sort"):
+        lower(fissioned(advance))
+
+
+def test_whole_numbers_look_up_their_rows_before_the_loop():
+    table = torch.randn(5, 4, dtype=torch.float64)
+
+    def step(h, x):
+        return torch.tanh(h + F.embedding(x, table)), h
+
+    fission = split(trace(step, torch.zeros(3, 4).double(), torch.zeros(3, dtype=torch.long)))
+    core = lower(fission)
+    assert [value.shape for value in core.inputs] == [(4,)]
+    assert not any("embedding" in str(node.target) for node in fission.of(Kind.CORE))
+
+
+@needs_compiler
+@pytest.mark.parametrize("group", ["activation", "norm", "move", "two", "in_place"])
+def test_written_out_operations_in_generated_code(group, quick_compile):
+    steps = [step for name, step in WRITTEN_OUT.items() if name.startswith(group)]
+
+    def together(state, x):
+        new = tuple(step(h, x) for step, h in zip(steps, state, strict=True))
+        return tuple(torch.tanh(each) for each in new), torch.cat(new, -1)
+
+    init = torch.randn(len(steps), 3, 6, dtype=torch.float64).unbind()
+    both(together, init, torch.randn(4, 3, 6, dtype=torch.float64))

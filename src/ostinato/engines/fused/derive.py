@@ -27,7 +27,8 @@ class MatrixSink:
     Attributes:
         constant: index of the matrix.
         entering: what was multiplied with it, (..., k).
-        returning: cotangent of the product, (..., n).
+        returning: cotangent of the product, (..., n). Of a matrix that was used the other way
+            round, the two have changed places.
     """
 
     constant: int
@@ -74,7 +75,9 @@ def derive(core: Core) -> Backward:
         if total is None or not value.args:
             continue
         if value.op == "matmul":
-            matrices.append(MatrixSink(value.args[1].attrs, value.args[0], ir.in_rows(total)))
+            # Used the other way round, a matrix has what entered and what came back change places.
+            sides = value.args[0], ir.in_rows(total)
+            matrices.append(MatrixSink(value.args[1].attrs, *sides[:: -1 if value.attrs else 1]))
         for arg, part in zip(value.args, _RULES[value.op](value, total), strict=True):
             if part is not None and arg.op != "number":
                 cotangents[arg].append(_fitted(part, arg.shape))

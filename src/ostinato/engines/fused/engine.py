@@ -95,8 +95,11 @@ class FusedCPU:
     def hesitate(self, recurrence: Recurrence) -> Doubt | None:
         """A step of unknown identity has to be traced at every call."""
         if recurrence.identity is None and recurrence.steps < 1000:
-            reason = "a plain function is traced anew at every call, which pays for long sequences"
-            return Doubt(reason, -1)
+            return Doubt(
+                "the function reaches objects that could change unseen, so it is traced anew at "
+                "every call, which pays for long sequences",
+                -1,
+            )
         return None
 
     def run(self, recurrence: Recurrence) -> tuple[State, Any]:

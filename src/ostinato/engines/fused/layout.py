@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import linecache
 from typing import Any
 
-import torch
 from torch import Tensor, fx
 
-# Frames of these folders are not the user's; other folders may bear the same names.
-_LIBRARIES = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parents[2]}{os.sep}")
+from ostinato.compiler.rows import Rows, shape
 
 
 class LowerError(Exception):
@@ -23,7 +20,7 @@ def batch_axis(node: fx.Node) -> int:
     Raises:
         LowerError: if there is none, or more than one.
     """
-    axes = [axis for axis, n in enumerate(shape_of(node)) if not isinstance(n, int)]
+    axes = [axis for axis, n in enumerate(shape_of(node)) if isinstance(n, Rows)]
     if len(axes) != 1:
         raise LowerError(f"{operation(node)} does not keep one axis for the batch{line(node)}")
     return axes[0]
@@ -31,9 +28,9 @@ def batch_axis(node: fx.Node) -> int:
 
 def row_shape(node: fx.Node) -> tuple[int, ...]:
     """The shape of one row; axes that torch folds into the batch are unfolded, in front."""
-    shape, axis = shape_of(node), batch_axis(node)
-    folded = _folded(shape[axis])
-    rest = (*shape[:axis], *shape[axis + 1 :])
+    sizes, axis = shape_of(node), batch_axis(node)
+    folded = sizes[axis].factor
+    rest = (*sizes[:axis], *sizes[axis + 1 :])
     if folded > 1 and axis != 0:
         raise LowerError(f"{operation(node)} folds an axis into a batch that is not first")
     return (folded, *rest) if folded > 1 else rest
@@ -46,14 +43,14 @@ def to_rows(value: Tensor, node: fx.Node, *batch: int) -> Tensor:
 
 def from_rows(value: Tensor, node: fx.Node, rows: int) -> Tensor:
     """The inverse of `to_rows`, with all rows in one batch axis."""
-    shape, axis = shape_of(node), batch_axis(node)
-    lead = rows * _folded(shape[axis])
-    return value.reshape(lead, *shape[:axis], *shape[axis + 1 :]).movedim(0, axis)
+    sizes, axis = shape_of(node), batch_axis(node)
+    lead = rows * sizes[axis].factor
+    return value.reshape(lead, *sizes[:axis], *sizes[axis + 1 :]).movedim(0, axis)
 
 
 def shape_of(node: fx.Node) -> tuple[Any, ...]:
     """The traced shape, in which the batch is a symbol."""
-    return tuple(node.meta["val"].shape)
+    return shape(node.meta["val"])
 
 
 def operation(node: fx.Node) -> str:
@@ -62,18 +59,9 @@ def operation(node: fx.Node) -> str:
 
 
 def line(node: fx.Node) -> str:
-    """Where in the user's code an operation stands, if torch recorded it."""
-    lines = [line.strip() for line in (node.meta.get("stack_trace") or "").splitlines()]
-    places = [i for i, line in enumerate(lines) if line.startswith('File "')]
-    user = [i for i in places if not lines[i].removeprefix('File "').startswith(_LIBRARIES)]
-    chosen = (user or places)[-1:]
-    return "".join(f", at {' '.join(lines[i : i + 2])}" for i in chosen)
-
-
-def _folded(size: Any) -> int:
-    """How many rows of the value one row of the batch has."""
-    (symbol,) = size.node.expr.free_symbols
-    factor = size.node.expr / symbol
-    if not factor.is_Integer:
-        raise LowerError(f"the batch is cut or mixed: an axis has {size.node.expr} rows")
-    return int(factor)
+    """Where in the user's code an operation stands."""
+    if (place := node.meta.get("place")) is None:
+        return ""
+    file, number, function = place
+    code = linecache.getline(file, number).strip()
+    return f', at File "{file}", line {number}, in {function} {code}'

@@ -25,7 +25,6 @@ from ostinato.engines.fused.layout import (
     line,
     operation,
     row_shape,
-    shape_of,
 )
 
 aten = torch.ops.aten
@@ -97,7 +96,10 @@ def lower_node(node: fx.Node, values: dict[fx.Node, Any]) -> Any:
     """
     rule = _RULES.get(node.target)
     if rule is None:
-        raise LowerError(f"{operation(node)} is outside the language of generated code{line(node)}")
+        raise LowerError(
+            f"{operation(node)} is outside the language of generated code; write it with other "
+            f"operations, or compute it before the loop if it needs no state{line(node)}"
+        )
     return rule(node, values)
 
 
@@ -195,7 +197,11 @@ def _matrix(arg: Any, node: fx.Node, values: dict[fx.Node, Any]) -> Value:
 
 
 def _mm(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
-    return ir.matmul(_value(_args(node)[0], node, values), _matrix(_args(node)[1], node, values))
+    left, right = (_value(arg, node, values) for arg in _args(node))
+    if left.op == "const" and right.op != "const":
+        # The rows stand side by side: their products are those with the matrix turned round.
+        return ir.matmul(right, left, transposed=True)
+    return ir.matmul(left, _matrix(_args(node)[1], node, values))
 
 
 def _addmm(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
@@ -207,11 +213,35 @@ def _addmm(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
 
 
 def _bmm(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
-    x = _args(node)[0]
-    assert isinstance(x, fx.Node)
-    if batch_axis(x) != 1:
-        raise LowerError(f"bmm over the batch itself is outside the language{line(node)}")
-    return ir.matmul(_value(x, node, values), _matrix(_args(node)[1], node, values))
+    x, y = _args(node)
+    left, right = _value(x, node, values), _value(y, node, values)
+    if right.op == "const" and batch_axis(x) == 1:
+        return ir.matmul(left, right)
+    if "const" in (left.op, right.op) or {batch_axis(x), batch_axis(y)} != {0}:
+        raise LowerError(
+            f"{operation(node)} with the batch inside is outside the language{line(node)}"
+        )
+    return _sum_of_products(left, right, node)
+
+
+# Elements of a row in a product of two matrices, before they are summed.
+_LARGEST = 2**14
+
+
+def _sum_of_products(a: Value, b: Value, node: fx.Node) -> Value:
+    """(..., n, k) times (..., k, m), both of which change with the step."""
+    (*lead, n, k), m = a.shape, b.shape[-1]
+    if math.prod(lead) * n * k * m > _LARGEST:
+        raise LowerError(
+            f"{operation(node)} multiplies two values that both change with the step, of "
+            f"{n}x{k} and {k}x{m}, which are too large for generated code{line(node)}"
+        )
+    if m == 1:
+        product = ir.pointwise("mul", a, ir.reshape(b, (*lead, 1, k)))
+        return ir.reduce("sum", product, [len(lead) + 1])
+    product = ir.pointwise("mul", ir.reshape(a, (*lead, n, k, 1)), ir.reshape(b, (*lead, 1, k, m)))
+    total = ir.reduce("sum", product, [len(lead) + 1])
+    return ir.reshape(total, (*lead, n, m))
 
 
 def _reshape(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
@@ -243,7 +273,10 @@ def _row_axis(node: fx.Node, axis: Any) -> int:
     rank, batch = len(node.meta["val"].shape), batch_axis(node)
     axis = axis % rank
     if axis == batch:
-        raise LowerError(f"an operation goes over the batch, so rows mix{line(node)}")
+        raise LowerError(
+            "an operation goes over the batch, but rows may not mix: a step must treat every row "
+            f"alike, so only axes after the first can be summed, sliced or joined{line(node)}"
+        )
     folded = len(row_shape(node)) - (rank - 1)
     return int(axis) - int(axis > batch) + folded
 
@@ -262,14 +295,18 @@ def _slice(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
     assert isinstance(source, fx.Node)
     given: list[Any] = _args(node)[1:]
     axis, start, end, step = given + [0, None, None, 1][len(given) :]
-    if shape_of(source) == shape_of(node):
+    if source.meta["val"].shape == node.meta["val"].shape:
         return _arg(node, 0, values)
-    if step != 1:
-        raise LowerError(f"a slice with a step is outside the language{line(node)}")
     row = _row_axis(source, axis)
-    size = row_shape(source)[row]
-    first, last, _ = slice(start, end).indices(size)
-    return ir.cut(_arg(node, 0, values), row, first, last - first)
+    value, size = _arg(node, 0, values), row_shape(source)[row]
+    first, last, _ = slice(start, end, step).indices(size)
+    if step == 1:
+        return ir.cut(value, row, first, last - first)
+    if size % step or row_shape(node)[row] != size // step:
+        raise LowerError(f"a slice whose step does not divide its axis{line(node)}")
+    # As many groups as results, of which each gives one element.
+    groups = ir.reshape(value, (*value.shape[:row], size // step, step, *value.shape[row + 1 :]))
+    return ir.reshape(ir.cut(groups, row + 1, first, 1), row_shape(node))
 
 
 def _select(node: fx.Node, values: dict[fx.Node, Any]) -> Value:

@@ -21,7 +21,7 @@ from ostinato.compiler.plan import PlanCache
 from ostinato.compiler.stages import Stages, stages
 from ostinato.compiler.structure import structure
 from ostinato.compiler.trace import TraceError, trace
-from ostinato.core.errors import EngineError
+from ostinato.core.errors import OstinatoError
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt
 from ostinato.core.sequence import zero_padding
@@ -136,7 +136,7 @@ def _plan(recurrence: Recurrence) -> Plan | str:
     tensors = list(traced.constants.values())
     try:
         return disagreement(recurrence, tensors, lambda part: _evaluate(plan, part)) or plan
-    except (RuntimeError, EngineError) as error:
+    except (RuntimeError, OstinatoError) as error:
         return f"it cannot be linearised: {str(error).splitlines()[0]}"
 
 
