@@ -9,6 +9,7 @@ from torch import nn
 import ostinato as ost
 from ostinato.cells import make_cell
 from ostinato.core.registry import recorded_decisions
+from ostinato.engines.fused.toolchain import find_compiler
 
 
 def reason(layer, *args, **kwargs):
@@ -79,3 +80,14 @@ def test_hooks_on_a_map_are_not_lost():
     layer.cell.input.register_forward_hook(lambda module, args, output: output * 0)
     assert "hook" in reason(layer, x)
     assert torch.allclose(layer(x)[0], layer(torch.randn(2, 5, 3))[0])
+
+
+@pytest.mark.parametrize(("steps", "training", "chosen"), [
+    (2, True, "torch"), (2, False, "torch"), (200, False, "torch"), (200, True, "fused"),
+    (4000, False, "fused"),
+])  # fmt: skip
+def test_auto_leaves_short_calls_to_torch(steps, training, chosen):
+    cell = make_cell("LSTM", 64, 64)
+    with torch.set_grad_enabled(training), recorded_decisions() as decisions:
+        ost.RNN(cell)(torch.randn(8, steps, 64))
+    assert decisions[0].chosen == (chosen if find_compiler() else "torch")

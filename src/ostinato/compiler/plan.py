@@ -22,6 +22,8 @@ from ostinato.core.recurrence import Recurrence
 from ostinato.core.state import leaves
 
 P = TypeVar("P")
+_EXACT = (bool, int, str, type(None))
+_TABLES = (dict, OrderedDict, set)
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 
 
@@ -91,7 +93,8 @@ def fingerprint(module: nn.Module) -> Hashable:
         (
             Same(each),
             each.training,
-            tuple((name, _mark(value)) for name, value in vars(each).items()),
+            # Most of what a module holds are empty tables of hooks.
+            tuple((k, _mark(v)) for k, v in vars(each).items() if v or type(v) not in _TABLES),
         )
         for each in module.modules()
     )
@@ -99,6 +102,8 @@ def fingerprint(module: nn.Module) -> Hashable:
 
 def _mark(value: Any) -> Hashable:
     """Plain values as they are, containers of them by content, all else by identity."""
+    if type(value) in _EXACT:
+        return type(value), value
     if isinstance(value, _PLAIN):
         # Zero has a sign, and one is not True.
         return type(value), repr(value)

@@ -115,12 +115,14 @@ def choose(recurrence: Recurrence, requested: str, exhaustive: bool = True) -> D
     """
     check_name(requested)
     known = engines()
-    doubted = {name: engine.hesitate(recurrence) for name, engine in known.items()}
+    single = requested != "auto" and not exhaustive
+    asked = {} if single else known
+    doubted = {name: engine.hesitate(recurrence) for name, engine in asked.items()}
     ranks = {n: known[n].rank if doubt is None else doubt.rank for n, doubt in doubted.items()}
-    order = sorted(known, key=lambda name: -ranks[name])
+    order = [requested] if single else sorted(known, key=lambda name: -ranks[name])
     reasons: dict[str, str | None] = {}
     chosen = requested
-    for name in order if exhaustive or requested == "auto" else [requested]:
+    for name in order:
         reasons[name] = known[name].decline(recurrence)
         if chosen == "auto" and reasons[name] is None:
             chosen = name

@@ -106,6 +106,18 @@ class Kernel:
             in_threads(rows, _ROWS, part)
 
 
+def _constants(core: Core, program: Program) -> Program:
+    """The program with the constants that it reads as they are; matrices are read packed."""
+    given = frozenset(program.read.values())
+    direct = {*program.roots} | {
+        arg
+        for value in ir.reachable(program.roots, given)
+        for arg in (value.args[::2] if value.op == "matmul" else value.args)
+    }
+    named = {f"const_{i}": value for i, value in enumerate(core.constants) if value in direct}
+    return replace(program, constants=named)
+
+
 def forward_program(core: Core, backward: Backward, name: str, saving: bool) -> Program:
     """The forward step; for training it also puts out the values that backward reads.
 
@@ -123,14 +135,8 @@ def forward_program(core: Core, backward: Backward, name: str, saving: bool) -> 
     results |= {f"export_{i}": v for i, v in enumerate(core.exports) if not is_carry(core, v)}
     if saving:
         results |= {f"saved_{i}": value for i, value in enumerate(backward.saved)}
-    return Program(
-        name=name,
-        carried=inside,
-        advancing=advancing,
-        results=results,
-        read=read,
-        constants={f"const_{i}": value for i, value in enumerate(core.constants)},
-    )
+    program = Program(name, carried=inside, advancing=advancing, results=results, read=read)
+    return _constants(core, program)
 
 
 def backward_program(core: Core, backward: Backward) -> Program:
@@ -145,7 +151,6 @@ def backward_program(core: Core, backward: Backward) -> Program:
         name="backward",
         carried=dict(zip(backward.grad_carry, backward.carry, strict=True)),
         results=_distinct(results),
-        constants={f"const_{i}": value for i, value in enumerate(core.constants)},
         sums={f"sum_{i}": value for i, value in backward.constants.items()},
         outers=outers,
         heads=frozenset(
@@ -155,7 +160,8 @@ def backward_program(core: Core, backward: Backward) -> Program:
         ),
     )
     needed = set(ir.reachable(program.roots, frozenset(read.values())))
-    return replace(program, read={port: value for port, value in read.items() if value in needed})
+    read = {port: value for port, value in read.items() if value in needed}
+    return _constants(core, replace(program, read=read))
 
 
 def _distinct(results: dict[str, ir.Value]) -> dict[str, ir.Value]:
@@ -199,7 +205,8 @@ class Constants:
         """The ports of one function."""
         found = {}
         for i, value in enumerate(self.kernel.core.constants):
-            found[f"const_{i}"] = self._port(f"const_{i}", self.tensors[i], Tensor.contiguous)
+            if f"const_{i}" in self.kernel.ports[name]:
+                found[f"const_{i}"] = self._port(f"const_{i}", self.tensors[i], Tensor.contiguous)
             for transposed in (False, True):
                 port = packed(value, transposed)
                 if port in self.kernel.ports[name]:
