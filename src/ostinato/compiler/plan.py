@@ -94,7 +94,7 @@ def fingerprint(module: nn.Module) -> Hashable:
             Same(each),
             each.training,
             # Most of what a module holds are empty tables of hooks.
-            tuple((k, _mark(v)) for k, v in vars(each).items() if v or type(v) not in _TABLES),
+            tuple((k, _mark(v)) for k, v in vars(each).items() if type(v) not in _TABLES or v),
         )
         for each in module.modules()
     )
