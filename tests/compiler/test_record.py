@@ -98,3 +98,39 @@ def test_every_operation_knows_its_line():
             file, _, function = node.meta["place"]
             assert file == __file__
             assert function in ("called", "<lambda>")
+
+
+IN_PLACE = {
+    "a result": lambda x: (x + 1).mul_(2).add_(x, alpha=3),
+    "its own": lambda x: (y := x * 2).add_(y),
+    "precision": lambda x: (x > 0).logical_not_(),
+    "read before": lambda x: (z := (y := x * 2) + 1, y.mul_(5))[0] + z,
+}
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_what_nobody_else_sees_is_done_apart(name):
+    module = recorded(IN_PLACE[name], (4,))
+    assert not any(
+        "_." in str(n.target) and "_like" not in str(n.target) for n in module.graph.nodes
+    )
+    x = torch.randn(3, 4)
+    torch.testing.assert_close(module(x)[0], IN_PLACE[name](x.clone()))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.mul_(2),
+        lambda x: (x * 2)[:, :2].mul_(2),
+        lambda x: (y := x * 2, y.view(-1, 2), y.mul_(2))[1],
+        lambda x: (y := x * 2, y.view(-1, 2).mul_(2), y)[2],
+        lambda x: (y := x * 2, y.detach(), y.mul_(2))[1],
+        lambda x: torch.tensor([1.0]).mul_(2) * x,
+        lambda x: W.clone()[0].mul_(2) * x,
+        lambda x: (x * 1).bernoulli_(),
+    ],
+)
+def test_what_somebody_may_see_stays_in_place(function):
+    nodes = recorded(function, (4,)).graph.nodes
+    assert any(n.op == "call_function" and n.target._schema.is_mutable for n in nodes)

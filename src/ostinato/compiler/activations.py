@@ -66,6 +66,7 @@ RULES: dict[Any, Callable[..., Any]] = {
     aten.gelu.default: gelu,
     aten.softplus.default: softplus,
     aten.elu.default: elu,
+    aten.celu.default: lambda x, alpha=1.0: elu(x, alpha, 1, 1 / alpha),
     aten.leaky_relu.default: leaky_relu,
     aten.hardtanh.default: hardtanh,
     aten.log2.default: lambda x: torch.log(x) * (1 / math.log(2)),

@@ -217,11 +217,22 @@ def _bmm(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
     left, right = _value(x, node, values), _value(y, node, values)
     if right.op == "const" and batch_axis(x) == 1:
         return ir.matmul(left, right)
-    if "const" in (left.op, right.op) or {batch_axis(x), batch_axis(y)} != {0}:
+    if {batch_axis(x), batch_axis(y)} != {0}:
         raise LowerError(
             f"{operation(node)} with the batch inside is outside the language{line(node)}"
         )
+    if right.op == "const" and len(right.shape) == 2:
+        return ir.matmul(left, right)
+    if left.op == "const" and len(left.shape) == 2:
+        turned = ir.matmul(_turned(right), left, transposed=True)
+        return _turned(turned)
     return _sum_of_products(left, right, node)
+
+
+def _turned(matrix: Value) -> Value:
+    """The last two axes exchanged."""
+    rank = len(matrix.shape)
+    return ir.permute(matrix, (*range(rank - 2), rank - 1, rank - 2))
 
 
 # Elements of a row in a product of two matrices, before they are summed.
