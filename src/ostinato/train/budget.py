@@ -45,7 +45,7 @@ class Budget:
         evaluate_every: int | None = None,
     ):
         self.steps, self.minutes, self.evaluate_every = steps, minutes, evaluate_every
-        self.plan = steps if minutes is None else None
+        self.plan = steps
         self._anchor = (warmup, 0.0)
         self._next_evaluation = INTERVAL
         self._evaluation = 0.0
