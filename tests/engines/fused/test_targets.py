@@ -12,6 +12,7 @@ import ostinato as ost
 from ostinato.bench.steps import HeadsStep
 from ostinato.cells import make_cell
 from ostinato.engines.fused import kernel, toolchain
+from ostinato.engines.fused.routines import routines
 
 from .kernels import needs_compiler
 
@@ -33,9 +34,9 @@ def target(request, monkeypatch):
     if feature not in toolchain._cpu().split():
         pytest.skip(f"this processor has no {feature}")
     monkeypatch.setenv("OSTINATO_CXXFLAGS", f"-O1 -march={request.param}")
-    kernel.register_bytes.cache_clear()
+    routines.cache_clear()
     yield width
-    kernel.register_bytes.cache_clear()
+    routines.cache_clear()
 
 
 def outcome(cell, engine, x, state):
@@ -50,7 +51,7 @@ def outcome(cell, engine, x, state):
 @needs_compiler
 @pytest.mark.parametrize("name", CELLS)
 def test_a_cell_has_the_same_values_and_gradients_on_every_target(name, target):
-    assert kernel.register_bytes() == target
+    assert routines(torch.float32).register_bytes() == target
     for dtype, bound in ((torch.float32, 2e-4), (torch.float64, 1e-10)):
         cell = CELLS[name]().to(dtype)
         for rows in (1, 7):
@@ -85,12 +86,20 @@ int main() {
         for (int64_t i = 0; i < k; i++)
           for (int64_t j = 0; j < n; j++)
             w[(j / PANEL * k + i) * PANEL + j % PANEL] = std::cos(real(i * n + j));
-        matmul(rows, k, n, a.data(), k, w.data(), c.data(), n);
+        matmul(rows, k, n, a.data(), k, w.data(), c.data(), n, nullptr, 0);
         for (int64_t r = 0; r < rows; r++)
           for (int64_t j = 0; j < n; j++) {
             real sum = 0;
             for (int64_t i = 0; i < k; i++) sum += a[r * k + i] * std::cos(real(i * n + j));
             if (!near(c[r * n + j], sum)) return std::printf("product %d\n", int(rows)), 1;
+          }
+        std::vector<real> total(k * n);
+        outer(1, rows, k, n, a.data(), 0, k, c.data(), 0, n, total.data(), n);
+        for (int64_t i = 0; i < k; i++)
+          for (int64_t j = 0; j < n; j++) {
+            real sum = 0;
+            for (int64_t r = 0; r < rows; r++) sum += a[r * k + i] * c[r * n + j];
+            if (!near(total[i * n + j], sum)) return std::printf("outer %d\n", int(rows)), 1;
           }
       }
   for (real x = -20; x < 20; x += 0.37f) {
