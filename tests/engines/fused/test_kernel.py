@@ -83,7 +83,16 @@ def test_a_team_of_threads_computes_what_one_does(monkeypatch):
                 compare(cell, rows, 4)
 
 
-def test_calls_from_several_threads_share_no_team(monkeypatch):
+def test_without_openmp_a_pool_does_it(monkeypatch):
+    torch.set_num_threads(2)
+    monkeypatch.setattr(kernel, "openmp", lambda: None)
+    monkeypatch.setattr(kernel, "_HEAVY", 0)
+    cell = Gated(17, torch.float64)
+    for rows in (1, 23):
+        compare(cell, rows, 3)
+
+
+def test_calls_from_several_threads_have_teams_of_their_own(monkeypatch):
     monkeypatch.setattr(kernel, "_HEAVY", 0)
     torch.set_num_threads(2)
     cell = Gated(33, torch.float64)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
-from threading import Lock
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -20,6 +18,7 @@ from ostinato.engines.fused.fold import fold
 from ostinato.engines.fused.lower import Core
 from ostinato.engines.fused.program import Program, packed
 from ostinato.engines.fused.routines import REALS, connect, pack
+from ostinato.engines.fused.threads import in_threads, openmp, share, team
 from ostinato.engines.fused.toolchain import load
 
 # Rows that are worth a thread.
@@ -88,22 +87,28 @@ class Kernel:
         order = self.ports[name]
         absent = dict.fromkeys(self.optional[name], Port(0))
 
-        def arguments(thread: int) -> tuple[Any, ...]:
+        def addresses(thread: int) -> Any:
             own = absent | ports | split(thread)
-            addresses = (ctypes.c_void_p * len(order))(*(own[port].address for port in order))
-            strides = (ctypes.c_int64 * (2 * len(order)))(
-                *(n for port in order for n in (own[port].time, own[port].row))
+            return (ctypes.c_void_p * len(order))(*(own[port].address for port in order))
+
+        known = absent | ports | split(0)
+        strides = (ctypes.c_int64 * (2 * len(order)))(
+            *(n for port in order for n in (known[port].time, known[port].row))
+        )
+        borders, threads = share(rows, _ROWS), torch.get_num_threads()
+        alone = self._alone[name]
+        if threads > 1 and rows < 2 * _ROWS and self._heavy and (library := openmp()):
+            together, given = self._together[name], (addresses(0), strides, steps)
+            library.by_columns(together, threads, *given, rows, team())
+        elif len(borders) > 2 and (library := openmp()):
+            each = [addresses(thread) for thread in range(len(borders) - 1)]
+            held = (ctypes.c_void_p * len(each))(*map(ctypes.addressof, each))
+            count = (ctypes.c_int64 * len(borders))(*borders)
+            library.by_rows(alone, len(each), held, strides, steps, count)
+        else:
+            in_threads(
+                rows, _ROWS, lambda i, a, b: alone(addresses(i), strides, steps, a, b, None, 0)
             )
-            return addresses, strides, steps
-
-        def part(thread: int, begin: int, end: int) -> None:
-            self._alone[name](*arguments(thread), begin, end, None, 0)
-
-        def member(team: Any, number: int) -> None:
-            self._together[name](*arguments(0), 0, rows, team, number)
-
-        if not (rows < 2 * _ROWS and self._heavy and in_team(member)):
-            in_threads(rows, _ROWS, part)
 
 
 def _constants(core: Core, program: Program) -> Program:
@@ -220,54 +225,9 @@ class Constants:
         return Port(self._alive[name].data_ptr())
 
 
-def in_threads(rows: int, least: int, part: Callable[[int, int, int], None]) -> None:
-    """Cut rows among as many threads as torch uses: `part(thread, begin, end)`.
-
-    Args:
-        rows: how many there are.
-        least: rows that are worth a thread.
-        part: does the work; it must let go of the interpreter's lock to gain anything.
-    """
-    count = max(1, min(torch.get_num_threads(), rows // least))
-    borders = [rows * i // count for i in range(count + 1)]
-    if count == 1:
-        part(0, 0, rows)
-    else:
-        list(_pool(count).map(part, range(count), borders[:-1], borders[1:]))
-
-
-_team = Lock()
-
-
-def in_team(member: Callable[[Any, int], None]) -> bool:
-    """Let as many threads as torch uses do one thing together: `member(team, number)`.
-
-    Returns:
-        Whether it was done. Members wait for one another, so all need a thread at once: if
-        another call has them, or there is only one, nothing is done.
-    """
-    count = torch.get_num_threads()
-    if count < 2 or not _team.acquire(blocking=False):
-        return False
-    try:
-        team = (ctypes.c_int64 * 4)(0, 0, count, 0)
-        others = [_pool(count).submit(member, team, number) for number in range(1, count)]
-        member(team, 0)
-        for other in others:
-            other.result()
-    finally:
-        _team.release()
-    return True
-
-
 def _function(library: ctypes.CDLL, name: str) -> Callable[..., None]:
     function = getattr(library, name)
     pointer, integer = ctypes.c_void_p, ctypes.c_int64
     function.argtypes = [pointer, pointer, integer, integer, integer, pointer, integer]
     function.restype = None
     return function  # type: ignore[no-any-return]
-
-
-@cache
-def _pool(count: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count, thread_name_prefix="ostinato")

@@ -165,4 +165,26 @@ extern "C" void outer(int64_t steps, int64_t rows, int64_t k, int64_t n, const r
   if (j < n) outer_panel<true>(steps, rows, k, a, ta, ra, b + j, tb, rb, c + j, ldc, n - j);
 }
 
+// W (k, n), with any strides, as panels; the columns that the last one lacks are zeros.
+extern "C" void pack(int64_t k, int64_t n, const real* w, int64_t row, int64_t column, real* panel) {
+  for (int64_t j = 0; j < n; j += PANEL, panel += k * PANEL) {
+    const int64_t columns = n - j < PANEL ? n - j : PANEL;
+    // Along the axis whose elements lie side by side.
+    if (column == 1) {
+      for (int64_t i = 0; i < k; i++) {
+        std::memcpy(panel + i * PANEL, w + i * row + j, columns * sizeof(real));
+        std::memset(panel + i * PANEL + columns, 0, (PANEL - columns) * sizeof(real));
+      }
+    } else {
+      std::memset(panel, 0, k * PANEL * sizeof(real));
+      for (int64_t first = 0; first < k; first += 16) {
+        const int64_t last = first + 16 < k ? first + 16 : k;
+        for (int64_t q = 0; q < columns; q++)
+          for (int64_t i = first; i < last; i++)
+            panel[i * PANEL + q] = w[i * row + (j + q) * column];
+      }
+    }
+  }
+}
+
 extern "C" int64_t register_bytes() { return WIDTH; }

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from ostinato.engines.fused.kernel import in_threads
 from ostinato.engines.fused.routines import REALS, pack, routines
+from ostinato.engines.fused.threads import in_threads
 
 # Below this many multiplications the call itself costs more than it saves.
 _WORTHWHILE = 2**22

@@ -30,6 +30,8 @@ def routines(dtype: torch.dtype) -> ctypes.CDLL:
         *(pointer, integer, integer, pointer, integer, integer, pointer, integer),
     )
     library.outer.restype = None
+    library.pack.argtypes = (integer, integer, pointer, integer, integer, pointer)
+    library.pack.restype = None
     library.register_bytes.restype = integer
     return library
 
@@ -43,9 +45,12 @@ def connect(library: ctypes.CDLL, dtype: torch.dtype) -> None:
 
 def pack(matrix: Tensor) -> Tensor:
     """(k, n) or (K, k, n) as panels (…, n/panel, k, panel), the last one filled with zeros."""
-    panel = 4 * routines(matrix.dtype).register_bytes() // matrix.element_size()
-    missing = -matrix.shape[-1] % panel
-    if missing:
-        matrix = torch.nn.functional.pad(matrix, (0, missing))
-    panels = torch.unflatten(matrix, -1, (-1, panel))
-    return torch.transpose(panels, -3, -2).contiguous()
+    library, size = routines(matrix.dtype), matrix.element_size()
+    panel = 4 * library.register_bytes() // size
+    *heads, k, n = matrix.shape
+    panels = matrix.new_empty(*heads, -(-n // panel), k, panel)
+    for head in range(heads[0] if heads else 1):
+        begin = matrix.data_ptr() + (head * matrix.stride(0) * size if heads else 0)
+        place = panels.data_ptr() + (head * panels.stride(0) * size if heads else 0)
+        library.pack(k, n, begin, matrix.stride(-2), matrix.stride(-1), place)
+    return panels

@@ -11,11 +11,23 @@
 
 #include <atomic>
 
+// Three lines of the cache: who waits reads one that nobody writes until all are there.
 struct Team {
-  std::atomic<int64_t> arrived, round;
+  std::atomic<int64_t> arrived;
+  int64_t apart[7];
+  std::atomic<int64_t> round;
+  int64_t further[7];
   int64_t size;
   real* memory;
 };
+
+static inline void rest() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
 
 // Wait for all members. Who waits long lets others run: there may be fewer cores than members.
 static void meet(Team* team) {
@@ -25,8 +37,10 @@ static void meet(Team* team) {
     team->round.store(round + 1, std::memory_order_release);
     return;
   }
-  for (int64_t spins = 0; team->round.load(std::memory_order_acquire) == round; spins++)
+  for (int64_t spins = 0; team->round.load(std::memory_order_acquire) == round; spins++) {
+    rest();
     if (spins > 4096) sched_yield();
+  }
 }
 
 #define SYNC meet(team);

@@ -79,7 +79,7 @@ def run(
         grad: made by `room_for_gradient`.
     """
     # The module brings the generator of code with it, half a second of imports.
-    from ostinato.engines.fused.kernel import in_threads
+    from ostinato.engines.fused.threads import in_threads
 
     if not out.numel():
         return
