@@ -83,8 +83,8 @@ def test_hooks_on_a_map_are_not_lost():
 
 
 @pytest.mark.parametrize(("steps", "training", "chosen"), [
-    (2, True, "torch"), (2, False, "torch"), (200, False, "torch"), (200, True, "fused"),
-    (4000, False, "fused"),
+    (2, True, "torch"), (2, False, "torch"), (50, False, "torch"), (50, True, "fused"),
+    (400, False, "fused"),
 ])  # fmt: skip
 def test_auto_leaves_short_calls_to_torch(steps, training, chosen):
     cell = make_cell("LSTM", 64, 64)

@@ -7,12 +7,10 @@ The gradient is the reverse loop. Second derivatives go through the core as torc
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +24,7 @@ from ostinato.engines.fused.kernel import (
     row_port,
     sequence_port,
 )
+from ostinato.engines.fused.room import room
 
 X = TypeVar("X")
 
@@ -265,17 +264,6 @@ def _differentiable(
         )
     )
     return [next(found) if needed else None for needed in wanted]
-
-
-def room(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Memory for a large result.
-
-    numpy asks for large pages, torch does not: to write into fresh memory is three times as fast.
-    """
-    if math.prod(shape) * dtype.itemsize < 2**22:
-        return torch.empty(shape, dtype=dtype)
-    kind = np.float32 if dtype == torch.float32 else np.float64
-    return torch.from_numpy(np.empty(shape, kind))
 
 
 def like(tensor: Tensor) -> Tensor:
