@@ -67,16 +67,6 @@ def test_without_recurrent_weights_it_is_a_linear_gated_recurrence():
     torch.testing.assert_close(ost.RNN(cell)(x)[0], expected, atol=1e-13, rtol=0)
 
 
-def test_heads_are_a_dense_map_with_zeros():
-    cell, x, h = drawn(heads=2)
-    dense = ParaGRUCell(4, 6, dtype=F64)
-    with torch.no_grad():
-        dense.input.weight.copy_(cell.input.dense())
-        dense.input.bias.copy_(cell.input.bias)
-        dense.recur.copy_(cell.recur)
-    torch.testing.assert_close(cell(x, h)[0], dense(x, h)[0], atol=1e-14, rtol=0)
-
-
 def test_the_contract_with_heads_and_without_a_bound():
     options = {"dtypes": [F64], "engines_to_check": ["reference", "fused"]}
     report = ost.check_cell(ParaGRUCell(4, 6, heads=2, clip=None), **options)

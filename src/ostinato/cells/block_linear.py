@@ -70,11 +70,6 @@ class BlockLinear(nn.Module):
         y = torch.cat([part for parts in zip(*heads, strict=True) for part in parts], -1)
         return y if self.bias is None else y + self.bias
 
-    def dense(self) -> Tensor:
-        """The weight (P·H, D) of the nn.Linear that computes the same."""
-        blocks = self.weight.unflatten(1, (self.parts, -1)).unbind(1)
-        return torch.cat([torch.block_diag(*part.unbind()) for part in blocks])
-
     def extra_repr(self) -> str:
         """The number of heads, for `print`."""
         return f"heads={self.heads}"
