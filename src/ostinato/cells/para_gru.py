@@ -10,7 +10,8 @@ the state stays there. With a = 0 it is a linear gated recurrence.
 
 Source: Danieli, Rodríguez, Sarabia, Suau & Zappella 2025, "ParaRNN: Unlocking Parallel Training
 of Nonlinear RNNs for Large Language Models", arXiv 2510.21450.
-Deviation: gates stand in the order r, z, n of all GRUs here. The paper clips "the norm" of a;
+Deviation: gates stand in the order r, z, n of all GRUs here; z is the paper's, one minus the z
+of `GRUCell`, and n its c. The paper clips "the norm" of a;
 here each element is clipped, which bounds each of the H scalar recurrences by itself.
 """
 

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from ostinato.core.errors import ArgumentError
+from ostinato.core.state import leaves
 from ostinato.models.generate import generate
 from ostinato.models.time.pararnn import PUBLISHED, ParaRNN, ParaRNNBlock, ParaRNNConfig
 
@@ -116,6 +117,17 @@ def test_engines_agree_on_every_gradient(cell):
     for a, b in zip(*gradients, strict=True):
         assert a.any()
         torch.testing.assert_close(a, b, atol=1e-12, rtol=1e-9)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_under_autocast_states_keep_their_precision(cell):
+    net, x = model(cell).float(), symbols()
+    exact, _ = net(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough, state = net(x)
+        _, state = net.step(x[:, 0], state)
+    torch.testing.assert_close(rough.float(), exact, atol=0.1, rtol=0.1)
+    assert {leaf.dtype for leaf in leaves(state)} == {torch.float32}
 
 
 def test_tied_embeddings_are_one_matrix():

@@ -98,7 +98,8 @@ class _Window:
     def of(cls, state: Tensor, x: Tensor, options: Options) -> _Window:
         past, sequence = state.shape[1], None
         if options.resets is not None:
-            restarts = restart_steps(options.resets, x.shape[0], x.shape[1], reverse=False).T
+            resets = options.resets.to(x.device)
+            restarts = restart_steps(resets, x.shape[0], x.shape[1], reverse=False).T
             sequence = torch.cat([restarts.new_zeros(len(x), past), restarts], 1).cumsum(1)
         return cls(torch.cat([state, x], 1), past, sequence)
 
