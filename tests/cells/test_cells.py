@@ -8,7 +8,9 @@ from ostinato.core.errors import ArgumentError
 
 
 def test_every_file_with_a_cell_is_known():
-    assert {"Elman", "GRU", "LSTM", "LayerNormLSTM", "MinimalGated"} <= set(cells.cell_names())
+    assert {"Elman", "GRU", "LSTM", "LayerNormLSTM", "MinimalGated", "ParaGRU", "ParaLSTM"} <= set(
+        cells.cell_names()
+    )
     for name, value in cells.cell_classes().items():
         assert issubclass(value, Cell)
         assert getattr(cells, name + "Cell") is value

@@ -6,7 +6,17 @@ import torch
 from ostinato.core.errors import ArgumentError
 from ostinato.tasks import make_task
 
-NAMES = ("delay_copy", "copy", "adding", "parity", "match_to_sample")
+NAMES = (
+    "delay_copy",
+    "copy",
+    "adding",
+    "parity",
+    "match_to_sample",
+    "running_parity",
+    "keep_nth",
+    "k_hop",
+    "associative_recall",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)

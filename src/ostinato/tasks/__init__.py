@@ -22,6 +22,10 @@ _TASKS = {
     "delay_copy": ("ostinato.tasks.delay_copy", "DelayCopyTask"),
     "adding": ("ostinato.tasks.adding", "AddingTask"),
     "parity": ("ostinato.tasks.parity", "ParityTask"),
+    "running_parity": ("ostinato.tasks.running_parity", "RunningParityTask"),
+    "keep_nth": ("ostinato.tasks.keep_nth", "KeepNthTask"),
+    "k_hop": ("ostinato.tasks.k_hop", "KHopTask"),
+    "associative_recall": ("ostinato.tasks.associative_recall", "AssociativeRecallTask"),
     "match_to_sample": ("ostinato.tasks.match_to_sample", "MatchToSampleTask"),
 }
 

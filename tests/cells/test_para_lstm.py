@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import torch
+
+import ostinato as ost
+from ostinato.cells.lstm import LSTMCell
+from ostinato.cells.para_lstm import ParaLSTMCell
+
+F64 = torch.float64
+
+
+def drawn(**options):
+    torch.manual_seed(0)
+    cell = ParaLSTMCell(4, 6, dtype=F64, **options)
+    torch.nn.init.normal_(cell.input.bias)
+    return cell, *(torch.randn(5, n, dtype=F64) for n in (4, 6, 6))
+
+
+def test_it_is_the_coupled_lstm_with_peepholes_and_diagonal_matrices():
+    cell, *_ = drawn()
+    lstm = LSTMCell(4, 6, coupled=True, peepholes=True, dtype=F64)
+    bounded = [weight.detach().clamp(-0.5, 0.5) for weight in (cell.recur, cell.peepholes)]
+    with torch.no_grad():
+        lstm.input.load_state_dict(cell.input.state_dict())
+        lstm.recur.weight.copy_(torch.cat([torch.diag(a) for a in bounded[0]]))
+        for gate, p in zip("fo", bounded[1], strict=True):
+            lstm.peepholes[gate].copy_(p)
+    x = torch.randn(3, 11, 4, dtype=F64)
+    torch.testing.assert_close(ost.RNN(cell)(x), ost.RNN(lstm)(x), atol=1e-13, rtol=0)
+
+
+def test_the_jacobian_by_its_formula_in_blocks_of_diagonals():
+    cell, x, h, c = drawn(clip=0.9)
+    x_f, x_g, x_o = cell.input(x).split(6, -1)
+    (a_f, a_g, a_o), (p_f, p_o) = (w.clamp(-0.9, 0.9) for w in (cell.recur, cell.peepholes))
+    f = torch.sigmoid(a_f * h + p_f * c + x_f)
+    g = torch.tanh(a_g * h + x_g)
+    new = f * c + (1 - f) * g
+    o, s = torch.sigmoid(a_o * h + p_o * new + x_o), torch.tanh(new)
+    cc = f + (c - g) * f * (1 - f) * p_f
+    ch = (c - g) * f * (1 - f) * a_f + (1 - f) * (1 - g**2) * a_g
+    q, v = s * o * (1 - o), o * (1 - s**2)
+    expected = ((q * a_o + (q * p_o + v) * ch, (q * p_o + v) * cc), (ch, cc))
+    step = torch.func.jacrev(lambda x, h, c: cell(x, (h, c))[1], (1, 2))
+    found = torch.func.vmap(step)(x, h, c)
+    for found_row, expected_row in zip(found, expected, strict=True):
+        for block, diagonal in zip(found_row, expected_row, strict=True):
+            torch.testing.assert_close(block, torch.diag_embed(diagonal), atol=1e-13, rtol=0)
+
+
+def test_the_contract_with_heads_and_without_a_bound():
+    options = {"dtypes": [F64], "engines_to_check": ["reference", "fused"]}
+    report = ost.check_cell(ParaLSTMCell(4, 6, heads=2, clip=None), **options)
+    assert not report.failures
+    assert {check.engine for check in report.checks if not check.declined} == {
+        "reference",
+        "fused",
+    }
