@@ -73,9 +73,9 @@ def affine_scan(
     these shapes, so that axes may be missing at its front or have size 1, and an A that is the
     same at all steps is never repeated:
 
-    - "diagonal": a (T, B, *N), b (T, B, *N), one factor for each channel;
-    - "scaled": a (T, B, *G), b (T, B, *G, N), one factor for each group of N channels;
-    - "block": a (T, B, *U, S, S), b (T, B, *U, S), a matrix for each unit of S channels;
+    - "diagonal": a ``(T, B, *N)``, b ``(T, B, *N)``, one factor for each channel;
+    - "scaled": a ``(T, B, *G)``, b ``(T, B, *G, N)``, one factor for each group of N channels;
+    - "block": a ``(T, B, *U, S, S)``, b ``(T, B, *U, S)``, a matrix for each unit of S channels;
     - "dense": a (T, B, N, N), b (T, B, N), one matrix for each row of the batch.
 
     Args:
