@@ -86,10 +86,11 @@ def test_objects_take_no_more_room_than_is_allowed(cache, monkeypatch):
     assert len(objects(cache)) == 1
 
 
-@pytest.mark.parametrize("place", ["utime", "_digest"])
-def test_an_object_that_another_process_removes_is_built_anew(cache, monkeypatch, place):
+@pytest.mark.parametrize(
+    ("module", "place"), [(os, "utime"), (toolchain, "_digest"), (toolchain.ctypes, "CDLL")]
+)
+def test_an_object_that_another_process_removes_is_built_anew(cache, monkeypatch, module, place):
     load(0)
-    module = os if place == "utime" else toolchain
     original = getattr(module, place)
 
     def removed_before(path, *args):
@@ -101,6 +102,12 @@ def test_an_object_that_another_process_removes_is_built_anew(cache, monkeypatch
     monkeypatch.setattr(module, place, removed_before)
     load(0)
     assert len(objects(cache)) == 1
+
+
+def test_an_object_that_another_process_removes_at_once_is_loaded_all_the_same(cache, monkeypatch):
+    monkeypatch.setattr(toolchain, "_trim", lambda folder, newest: newest.unlink())
+    load(0)
+    assert not objects(cache)
 
 
 def test_processes_that_trim_at_once_do_not_disturb_each_other(cache):

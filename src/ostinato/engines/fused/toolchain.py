@@ -63,9 +63,7 @@ def load(source: str, flags: tuple[str, ...] = FLAGS) -> ctypes.CDLL:
     flags = (*flags, *_words("OSTINATO_CXXFLAGS"))
     folder, key = _cache_folder(), _key(source, compiler, flags)
     try:
-        return _cached(folder, key) or ctypes.CDLL(
-            str(_compile(source, compiler, flags, folder, key))
-        )
+        return _cached(folder, key) or _compile(source, compiler, flags, folder, key)
     except OSError as error:
         raise EngineError(f"generated code could not be compiled and loaded: {error}") from error
 
@@ -96,9 +94,18 @@ def _cached(folder: Path, key: str) -> ctypes.CDLL | None:
         with suppress(FileNotFoundError):
             os.utime(path)
             if path.stem == f"{key}-{_digest(path)}":
-                return ctypes.CDLL(str(path))
+                return _opened(path)
             path.unlink()
     return None
+
+
+def _opened(path: Path) -> ctypes.CDLL:
+    """The object of a path, or FileNotFoundError, which ctypes does not tell from other errors."""
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError:
+        path.stat()
+        raise
 
 
 def _digest(path: Path) -> str:
@@ -107,8 +114,11 @@ def _digest(path: Path) -> str:
 
 def _compile(
     source: str, compiler: tuple[str, ...], flags: tuple[str, ...], folder: Path, key: str
-) -> Path:
-    """Write the object under a name of its own and rename it, so that none is ever half there."""
+) -> ctypes.CDLL:
+    """Write the object under a name of its own and rename it, so that none is ever half there.
+
+    It is loaded before it gets its name, since from then on another process may remove it.
+    """
     with tempfile.TemporaryDirectory(dir=folder, prefix=".build-") as build:
         unit, built = Path(build) / "unit.cpp", Path(build) / "unit.so"
         unit.write_text(source, encoding="utf-8")
@@ -116,11 +126,12 @@ def _compile(
         if code:
             reason = _first_error(output) if code > 0 else f"it was killed by signal {-code}"
             raise EngineError(f"{compiler[0]} failed: {reason}")
+        library = ctypes.CDLL(str(built))
         path = folder / f"{key}-{_digest(built)}.so"
         os.replace(built, path)
     _trim(folder, path)
     _sweep(folder)
-    return path
+    return library
 
 
 def _trim(folder: Path, newest: Path) -> None:
