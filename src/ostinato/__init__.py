@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ostinato.core.scan import scan as scan
     from ostinato.engines.parallel.affine import affine_scan as affine_scan
     from ostinato.engines.parallel.associative import associative_scan as associative_scan
+    from ostinato.engines.parallel.solves import newton as newton
     from ostinato.over.contract import check_cell as check_cell
     from ostinato.over.drop_in import GRU as GRU
     from ostinato.over.drop_in import LSTM as LSTM
@@ -41,6 +42,7 @@ _HOME = {
     "associative_scan": "engines.parallel.associative",
     "check_cell": "over.contract",
     "explain": "over.explain",
+    "newton": "engines.parallel.solves",
     "scan": "core.scan",
 }
 

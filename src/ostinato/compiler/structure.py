@@ -84,12 +84,14 @@ class Structure:
         degree: of the core in the whole carry.
         verified: whether it was compared with Jacobians.
         findings: where they disagreed, or why they were not compared.
+        rows_apart: whether a row of the batch depends on no other row.
     """
 
     couplings: Table
     degree: Degree
     verified: bool = False
     findings: tuple[str, ...] = ()
+    rows_apart: bool = True
 
     @property
     def affine(self) -> bool:
@@ -133,7 +135,8 @@ def verify(claim: Structure, fission: Fission) -> Structure:
         return replace(claim, verified=True)
     probe = Probe(fission)
     if probe.rows_mix():
-        return replace(_unknown(fission, "rows of the batch depend on each other"), verified=True)
+        mixed = _unknown(fission, "rows of the batch depend on each other")
+        return replace(mixed, verified=True, rows_apart=False)
     points = probe.points()
     couplings = tuple(
         tuple(_measured(*pair, places) for pair in zip(row, found, strict=True))

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -65,6 +65,7 @@ class Decision:
         chosen: its name.
         reasons: for each engine, why it declines, or None if it applies; best rank first.
         doubts: for engines that apply, why "auto" would rather use another.
+        notes: what the engine has to say about its run.
     """
 
     recurrence: Recurrence
@@ -72,6 +73,7 @@ class Decision:
     chosen: str
     reasons: dict[str, str | None]
     doubts: dict[str, str]
+    notes: list[str] = field(default_factory=list)
 
 
 _ENGINES: dict[str, Engine] = {}
@@ -116,10 +118,8 @@ def choose(recurrence: Recurrence, requested: str, exhaustive: bool = True) -> D
     check_name(requested)
     known = engines()
     single = requested != "auto" and not exhaustive
-    asked = {} if single else known
-    doubted = {name: engine.hesitate(recurrence) for name, engine in asked.items()}
-    ranks = {n: known[n].rank if doubt is None else doubt.rank for n, doubt in doubted.items()}
-    order = [requested] if single else sorted(known, key=lambda name: -ranks[name])
+    doubted: dict[str, Doubt | None] = {}
+    order = iter([requested]) if single else _best_first(known, recurrence, doubted)
     reasons: dict[str, str | None] = {}
     chosen = requested
     for name in order:
@@ -137,6 +137,31 @@ def choose(recurrence: Recurrence, requested: str, exhaustive: bool = True) -> D
         )
     doubts = {n: d.reason for n, d in doubted.items() if d and n in reasons and not reasons[n]}
     return Decision(recurrence, requested, chosen, reasons, doubts)
+
+
+def _best_first(
+    known: dict[str, Engine], recurrence: Recurrence, doubted: dict[str, Doubt | None]
+) -> Iterator[str]:
+    """Names by falling rank; doubts are filled in when an engine's turn comes.
+
+    A doubt only lowers a rank, so an engine that no turn reaches need not look for one.
+    """
+    ranks = {name: engine.rank for name, engine in known.items()}
+    while ranks:
+        name = max(ranks, key=ranks.__getitem__)
+        if name not in doubted:
+            doubt = doubted[name] = known[name].hesitate(recurrence)
+            ranks[name] = ranks[name] if doubt is None else doubt.rank
+        else:
+            del ranks[name]
+            yield name
+
+
+def note(text: str) -> None:
+    """Add to what is known of the evaluation that is under way, if anybody asked."""
+    record = _RECORD.get()
+    if record:
+        record[-1].notes.append(text)
 
 
 def evaluate(recurrence: Recurrence, requested: str = "auto") -> tuple[State, Any]:

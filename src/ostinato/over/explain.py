@@ -43,6 +43,7 @@ class Explanation:
                 "chosen": d.chosen,
                 "engines": d.reasons,
                 "passed over": d.doubts,
+                **({"notes": d.notes} if d.notes else {}),
                 **({"untraced": anatomy} if isinstance(anatomy, str) else anatomy.as_dict()),
             }
             for d, anatomy in zip(self.decisions, self.anatomies, strict=True)
@@ -116,6 +117,7 @@ def _paragraph(decision: Decision, anatomy: Anatomy | str) -> str:
         verdict = f"no: {reason}" if reason else doubt or known[name].summary
         mark = "chosen →" if name == decision.chosen else "        "
         facts.append(f"  {mark} {name:<{width}}  {verdict}")
+    facts += [f"  {text}" for text in decision.notes]
     return "\n".join(facts)
 
 

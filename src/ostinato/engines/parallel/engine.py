@@ -1,60 +1,49 @@
-"""The parallel engine: a core that is affine in its carry, solved for all steps together.
+"""The parallel engine: the states of all steps together, and from them what the step puts out.
 
-    h_t = A(x_t) h_{t−1} + b(x_t)
-
-A and b are found for all steps at once, one scan gives all states, and what the step puts out is
-computed from them, again at once. The gradient is exact: all of this is differentiable.
+A core that is affine in its carry is one affine recurrence, and differentiable any number of
+times; any other is solved by Newton's method, window by window. A window that is not solved runs
+on another engine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils import _pytree as pytree
+from torch import nn
 
-from ostinato.compiler.fission import Fission, split
+from ostinato.compiler.fission import split
 from ostinato.compiler.plan import PlanCache
-from ostinato.compiler.stages import Stages, stages
-from ostinato.compiler.structure import structure
+from ostinato.compiler.stages import stages
+from ostinato.compiler.structure import Structure, structure
 from ostinato.compiler.trace import TraceError, trace
 from ostinato.core.errors import OstinatoError
 from ostinato.core.recurrence import Recurrence
-from ostinato.core.registry import Doubt
-from ostinato.core.sequence import zero_padding
-from ostinato.core.state import State, index, leaves, rows_like
+from ostinato.core.registry import Doubt, Engine, engines, note
+from ostinato.core.state import State, index, leaves, map_state
 from ostinato.engines.fused.verify import disagreement
-from ostinato.engines.parallel.affine import steer
-from ostinato.engines.parallel.linearise import Group, groups, linearise
-from ostinato.engines.parallel.recurrence import recur
+from ostinato.engines.parallel.evaluate import Plan, evaluate
+from ostinato.engines.parallel.linearise import groups
+from ostinato.engines.parallel.newton import Newton, Solve, UnsolvedError, newton_states
+from ostinato.engines.parallel.solves import current, report
+from ostinato.engines.parallel.system import System, affine_states
 
+logger = logging.getLogger("ostinato")
 # Derivatives of the core that are taken; a dense A of more columns costs more than it saves.
 _PASSES = 64
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A step, ready to be run on any number of steps and rows.
-
-    Attributes:
-        fission: the split step.
-        stages: its parts.
-        groups: the leaves of the carry that depend on each other.
-    """
-
-    fission: Fission
-    stages: Stages
-    groups: tuple[Group, ...]
+# Numbers in the Jacobians of one window.
+_NUMBERS = 2**24
 
 
 class Parallel:
     """Solve for all steps together."""
 
     name = "parallel"
-    summary = "scan over all steps together, for a core that is affine in the state"
+    summary = "all steps together: a scan if the core is affine in the state, else Newton's method"
     rank = 3
 
     def __init__(self) -> None:
@@ -69,21 +58,91 @@ class Parallel:
         return plan if isinstance(plan, str) else None
 
     def hesitate(self, recurrence: Recurrence) -> Doubt | None:
-        """A step of unknown identity has to be traced at every call."""
+        """A step of unknown identity is traced at every call; Newton's method takes many passes."""
         if recurrence.identity is None and recurrence.steps < 1000:
             reason = "a plain function is traced anew at every call, which pays for long sequences"
             return Doubt(reason, -2)
+        if _unsupported(recurrence) is None:
+            plan = self._plans.get(_plain(recurrence))
+            if isinstance(plan, Plan) and not plan.affine:
+                return Doubt("not affine in the state; Newton's method has to be asked for", -3)
         return None
 
     def run(self, recurrence: Recurrence) -> tuple[State, Any]:
         """The last carry and the outputs, leaves (T, ...)."""
         plan = self._plans.get(_plain(recurrence))
         assert isinstance(plan, Plan)
-        return _evaluate(plan, recurrence)
+        if plan.affine:
+            return evaluate(plan, recurrence, affine_states)
+        options, carry, outputs = current(), recurrence.init, []
+        for steps in _windows(plan, recurrence, options.window):
+            carry, ys = self._window(
+                plan, replace(_cut(recurrence, steps), init=carry), options, steps.start
+            )
+            outputs.append(ys)
+        ordered = outputs[:: -1 if recurrence.reverse else 1]
+        return carry, map_state(lambda *parts: torch.cat(parts), *ordered)
+
+    def _window(
+        self, plan: Plan, part: Recurrence, options: Newton, first: int
+    ) -> tuple[State, Any]:
+        """Some steps, by Newton's method or, if it fails, by the next engine that takes them."""
+        solves: list[Solve] = []
+        try:
+            result = _solved(plan, options, solves, part)
+        except UnsolvedError as error:
+            solves, engine = [error.solve], self._next(part)
+            result = engine.run(part)
+            instead = engine.name
+        else:
+            instead = None
+        solve = replace(solves[0], first=first, engine=instead)
+        report(solve)
+        note(str(solve))
+        if instead:
+            logger.warning("engine %s on %s: %s", self.name, part.name, solve)
+        return result
+
+    def _next(self, recurrence: Recurrence) -> Engine:
+        others = (engine for engine in engines().values() if engine.name != self.name)
+        return next(engine for engine in others if engine.decline(recurrence) is None)
+
+
+def _solved(
+    plan: Plan, options: Newton, solves: list[Solve], recurrence: Recurrence
+) -> tuple[State, Any]:
+    """The last carry and the outputs; what became of the attempt is added to `solves`."""
+
+    def solve(system: System) -> Any:
+        states, found = newton_states(system, options)
+        solves.append(found)
+        return states
+
+    return evaluate(plan, recurrence, solve)
+
+
+def _windows(plan: Plan, recurrence: Recurrence, size: int | None) -> Iterator[slice]:
+    """Parts of the time, in the order in which they are run."""
+    state = sum(leaf.numel() for leaf in leaves(recurrence.init))
+    passes = max(group.passes for group in plan.groups)
+    size = size or max(64, _NUMBERS // max(1, state * passes))
+    starts = range(0, recurrence.steps, size)
+    for start in reversed(starts) if recurrence.reverse else starts:
+        yield slice(start, min(start + size, recurrence.steps))
+
+
+def _cut(recurrence: Recurrence, steps: slice) -> Recurrence:
+    """Some steps of a recurrence."""
+    if steps.stop - steps.start == recurrence.steps:
+        return recurrence
+    parts = {name: index(getattr(recurrence, name), steps) for name in ("xs", "valid", "restart")}
+    return replace(recurrence, steps=steps.stop - steps.start, **parts)
 
 
 def _plain(recurrence: Recurrence) -> Recurrence:
     """Without masks, which steer the scan and not the step."""
+    if recurrence.valid is None and recurrence.restart is None:
+        return recurrence
     return replace(recurrence, valid=None, restart=None, fresh=None)
 
 
@@ -126,95 +185,33 @@ def _plan(recurrence: Recurrence) -> Plan | str:
             return f"{node.target} draws random numbers inside the step; pass them in"
     fission = split(traced)
     found = structure(fission)
-    if not found.affine:
-        reason = f" ({found.findings[0]})" if found.findings else ""
-        return f"the new state is no affine function of the old one{reason}"
-    plan = Plan(fission, stages(fission), groups(found))
+    reason = _unsolvable(found)
+    if reason is not None:
+        return reason
+    plan = Plan(fission, stages(fission), groups(found), found.affine)
     passes = max(group.passes for group in plan.groups)
     if passes > _PASSES:
         return f"{passes} elements of the state depend on each other; up to {_PASSES} are solved"
     tensors = list(traced.constants.values())
+    solve = partial(evaluate, plan, solve=affine_states)
+    if not found.affine:
+        solve = partial(_solved, plan, Newton(), [])
     try:
-        return disagreement(recurrence, tensors, lambda part: _evaluate(plan, part)) or plan
+        return disagreement(recurrence, tensors, solve) or plan
     except (RuntimeError, OstinatoError) as error:
         return f"it cannot be linearised: {str(error).splitlines()[0]}"
+
+
+def _unsolvable(found: Structure) -> str | None:
+    """Why the structure of a core, affine or not, leaves nothing to be solved, or None."""
+    reason = f" ({found.findings[0]})" if found.findings else ""
+    if not found.rows_apart:
+        return f"rows cannot be solved apart{reason}"
+    if not found.affine and not found.verified:
+        return f"the structure of the step is not known for sure{reason}"
+    return None
 
 
 def _hooked(module: nn.Module) -> bool:
     hooks = (module._forward_hooks, module._forward_pre_hooks)
     return any((*hooks, module._backward_hooks, module._backward_pre_hooks))
-
-
-def _evaluate(plan: Plan, recurrence: Recurrence) -> tuple[State, Any]:
-    """Input part, linearisation, scan, output part."""
-    fission, steps = plan.fission, recurrence.steps
-    constants = plan.stages.constants()
-    rows, xs = leaves(recurrence.xs)[0].shape[1], recurrence.xs
-    if recurrence.valid is not None:
-        xs = zero_padding(xs, recurrence.valid)
-    flat_xs = [None if x is None else x.flatten(0, 1) for x in pytree.tree_leaves(xs)]
-    fed = plan.stages.inputs(steps * rows, *flat_xs, *constants)
-
-    def core(carry: Sequence[Tensor]) -> list[Tensor]:
-        return list(plan.stages.core(steps * rows, *carry, *fed, *constants))
-
-    spec = pytree.tree_structure(recurrence.init)
-    states = _states(plan, core, recurrence)
-    before = _before(recurrence, states)
-    exports = _exports(fission, core, states, before)
-    ys = plan.stages.outputs(steps * rows, *exports, *fed, *constants)
-    shaped = [None if y is None else y.unflatten(0, (steps, rows)) for y in ys]
-    end = 0 if recurrence.reverse else -1
-    return (
-        pytree.tree_unflatten([h[end] for h in states], spec),
-        pytree.tree_unflatten(shaped, fission.trace.output_spec),
-    )
-
-
-def _states(plan: Plan, core: Any, recurrence: Recurrence) -> list[Tensor]:
-    """Every leaf of the carry after every step, (T, B, ...)."""
-    steps, init = recurrence.steps, pytree.tree_leaves(recurrence.init)
-    like = [leaf.new_zeros(steps * leaf.shape[0], *leaf.shape[1:]) for leaf in init]
-    maps = linearise(lambda carry: core(carry)[: len(init)], like, plan.groups, steps)
-    start, fresh = _rows(init), _rows(pytree.tree_leaves(recurrence.fresh))
-    masks = (recurrence.valid, recurrence.restart)
-    found = list(init)
-    for group, (a, b) in zip(plan.groups, maps, strict=True):
-        back_to = None if recurrence.restart is None else group.gather(fresh)
-        course, steered = steer(group.form, recurrence.reverse, a, b, back_to, *masks)
-        h = recur(course, a, steered, group.gather(start))
-        for i, part in zip(group.leaves, group.part(h), strict=True):
-            found[i] = part.reshape(steps, *init[i].shape)
-    return found
-
-
-def _rows(leaves: Sequence[Tensor]) -> list[Tensor]:
-    """Leaves (B, ...) as (B, elements)."""
-    return [leaf.reshape(len(leaf), -1) for leaf in leaves if leaf is not None]
-
-
-def _before(recurrence: Recurrence, states: Sequence[Tensor]) -> list[Tensor]:
-    """The leaves of the carry as every step finds them."""
-    found = []
-    for h, init in zip(states, pytree.tree_leaves(recurrence.init), strict=True):
-        parts = [h[1:], init[None]] if recurrence.reverse else [init[None], h[:-1]]
-        found.append(torch.cat(parts))
-    if recurrence.restart is None:
-        return found
-    return [
-        torch.where(rows_like(recurrence.restart, h), fresh, h)
-        for h, fresh in zip(found, pytree.tree_leaves(recurrence.fresh), strict=True)
-    ]
-
-
-def _exports(
-    fission: Fission, core: Any, states: Sequence[Tensor], before: Sequence[Tensor]
-) -> list[Tensor]:
-    """What the output stage reads of the core; it is run again only for more than the carry."""
-    carry, new = fission.trace.carry, fission.trace.new_carry
-    if all(node in new or node in carry for node in fission.exports):
-        return [
-            (states[new.index(node)] if node in new else before[carry.index(node)]).flatten(0, 1)
-            for node in fission.exports
-        ]
-    return core([leaf.flatten(0, 1) for leaf in before])[len(new) :]  # type: ignore[no-any-return]

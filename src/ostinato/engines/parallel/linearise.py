@@ -1,8 +1,8 @@
-"""A and b of a core that is affine in its carry, for all steps at once.
+"""A core near given carries, for all steps at once: its values there, and its Jacobian A.
 
-b is the core at carry 0. A comes from forward-mode derivatives, one for each direction that the
-structure of the core leaves to be told apart: where leaves are coupled element by element, all
-elements of a leaf are moved together.
+A comes from forward-mode derivatives, one for each direction that the structure of the core leaves
+to be told apart: where leaves are coupled element by element, all elements of a leaf are moved
+together. Of a core that is affine in its carry, the value at carry 0 is b.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ class Group:
             return state.split(self.sizes, -1)  # type: ignore[no-any-return, no-untyped-call]
         return state.unbind(-1) if len(self.leaves) > 1 else (state,)
 
-    def directions(self, zeros: Sequence[Tensor]) -> list[list[Tensor]]:
-        """The carries along which the core is differentiated."""
+    def directions(self, carry: Sequence[Tensor]) -> list[list[Tensor]]:
+        """The directions along which the core is differentiated, like the carry."""
         found = []
         for leaf, size in zip(self.leaves, self.sizes, strict=True):
             for k in range(size) if self.dense else [slice(None)]:
-                moved = [torch.zeros_like(each) for each in zeros]
-                moved[leaf].view(len(zeros[leaf]), -1)[:, k] = 1
+                moved = [each.new_zeros(each.shape) for each in carry]
+                moved[leaf].view(len(carry[leaf]), -1)[:, k] = 1
                 found.append(moved)
         return found
 
@@ -91,31 +91,35 @@ def groups(structure: Structure) -> tuple[Group, ...]:
 
 
 def linearise(
-    core: Core, carry: Sequence[Tensor], parts: Sequence[Group], steps: int
+    core: Core, carry: Sequence[Tensor], parts: Sequence[Group], steps: int, diagonal: bool = False
 ) -> list[tuple[Tensor, Tensor]]:
-    """For each group A (T, B, ...) and b (T, B, ...), as its form needs them.
+    """For each group A (T, B, ...) and the new carry (T, B, ...), as its form needs them.
 
     Args:
         core: the core.
-        carry: leaves like the carry, with T·B rows.
+        carry: leaves of the carry, with T·B rows.
         parts: the groups.
         steps: T.
+        diagonal: only the diagonal of A, like the new carry.
     """
-    zeros = [torch.zeros_like(leaf) for leaf in carry]
-    offsets = _in_steps(core(zeros), steps)
-    found = []
+    values, found = _in_steps(core(carry), steps), []
     for group in parts:
-        columns = [
-            group.gather(_in_steps(_derivative(core, zeros, direction), steps))
-            for direction in group.directions(zeros)
-        ]
-        matrices = group.form.axes > 0
-        a = torch.stack(columns).movedim(0, -1) if matrices else columns[0]
-        found.append((a, group.gather(offsets)))
+        columns = (
+            group.gather(_in_steps(_derivative(core, carry, direction), steps))
+            for direction in group.directions(carry)
+        )
+        if not group.form.axes:
+            a = next(columns)
+        elif diagonal:
+            # Column by column, so that the whole of A is never kept.
+            a = torch.stack([column[..., k] for k, column in enumerate(columns)], -1)
+        else:
+            a = torch.stack(list(columns)).movedim(0, -1)
+        found.append((a, group.gather(values)))
     return found
 
 
-def _derivative(core: Core, carry: list[Tensor], direction: list[Tensor]) -> list[Tensor]:
+def _derivative(core: Core, carry: Sequence[Tensor], direction: Sequence[Tensor]) -> list[Tensor]:
     result = torch.func.jvp(lambda *leaves: core(leaves), tuple(carry), tuple(direction))
     return list(result[1])
 

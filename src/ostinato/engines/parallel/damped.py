@@ -1,0 +1,104 @@
+"""A step of Newton's method that stays near the states it begins from: ELK.
+
+    minimise  ½ Σ_t |s_t − F_t s_{t−1} − b_t|² + ½ λ Σ_t |s_t − y_t|²     (Levenberg–Marquardt)
+
+These are the means of a Kalman smoother: states follow F and b with unit noise and are observed
+at y with variance 1/λ. The filter is an associative scan (Särkkä & García-Fernández, "Temporal
+parallelization of Bayesian smoothers", IEEE TAC 2021, arXiv 1905.13002), the way back an affine
+recurrence. Gonzalez et al., NeurIPS 2024, arXiv 2407.19115; deviation: they take the filtered
+means for the next iterate, which is cheaper and not the minimum.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ostinato.engines.parallel.affine_map import Form
+from ostinato.engines.parallel.associative import associative_scan
+from ostinato.engines.parallel.course import Course
+from ostinato.engines.parallel.log_depth import begin, in_scan_order, join
+from ostinato.engines.parallel.recurrence import recur
+
+Element = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+"""Steps joined to one: p(s | s₀) = N(A s₀ + b, C), and what the observations say of s₀, (J, η)."""
+
+
+def damped(
+    course: Course, a: Tensor, b: Tensor, init: Tensor, near: Tensor, damping: float
+) -> Tensor:
+    """The minimum s (T, B, ...).
+
+    Args:
+        course: of the linearised recurrence.
+        a: F, as in `recur`.
+        b: as in `recur`.
+        init: s before the first step (B, ...).
+        near: y (T, B, ...).
+        damping: λ.
+    """
+    form = course.form
+    a, b, cut = in_scan_order(course, a, b)
+    near = near.flip(0) if course.reverse else near
+    b = begin(form, a, b, init, cut)
+    if cut is not None:
+        a = a.masked_fill(cut.reshape(cut.shape + (1,) * (a.dim() - 2)), 0)
+    a = torch.cat([torch.zeros_like(a[:1]), a[1:]])
+    _, mean, spread, _, _ = _filter(form, a, b, near, damping)
+    states = _smooth(form, a, b, mean, spread)
+    return states.flip(0) if course.reverse else states
+
+
+def _filter(form: Form, a: Tensor, b: Tensor, near: Tensor, damping: float) -> Element:
+    """Means and variances of every state given the observations up to it."""
+    gain = damping / (1 + damping)
+    back, one = form.adjoint(a), _identity(form, a)
+    off = near - b
+    elements = (
+        (1 - gain) * a,
+        b + gain * off,
+        (1 - gain) * one.expand_as(a),
+        gain * form.compose(back, a),
+        gain * form.apply(back, off),
+    )
+
+    def combine(earlier: Element, later: Element) -> Element:
+        a1, b1, c1, j1, n1 = earlier
+        a2, b2, c2, j2, n2 = later
+        through = form.compose(a2, _inverse(form, one + form.compose(c1, j2)))
+        up = form.compose(form.adjoint(a1), _inverse(form, one + form.compose(j2, c1)))
+        return (
+            form.compose(through, a1),
+            form.apply(through, b1 + form.apply(c1, n2)) + b2,
+            form.compose(form.compose(through, c1), form.adjoint(a2)) + c2,
+            form.compose(form.compose(up, j2), a1) + j1,
+            form.apply(up, n2 - form.apply(j2, b1)) + n1,
+        )
+
+    found: Element = associative_scan(combine, elements)
+    return found
+
+
+def _smooth(form: Form, a: Tensor, b: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
+    """Means of every state given all observations."""
+    later = slice(1, None)
+    mean, last, spread = mean[:-1], mean[-1:], spread[:-1]
+    back = form.compose(spread, form.adjoint(a[later]))
+    ahead = form.compose(a[later], back) + _identity(form, a)
+    gain = form.compose(back, _inverse(form, ahead))
+    offset = mean - form.apply(gain, join(form, a[later], mean, b[later], None))
+    if not len(offset):
+        return last
+    return torch.cat([recur(Course(form, reverse=True), gain, offset, last[0]), last])
+
+
+def _identity(form: Form, like: Tensor) -> Tensor:
+    """The neutral A, to be broadcast over leading axes."""
+    if form.axes:
+        return torch.eye(like.shape[-1], dtype=like.dtype, device=like.device)
+    return torch.ones((), dtype=like.dtype, device=like.device)
+
+
+def _inverse(form: Form, a: Tensor) -> Tensor:
+    # An A that left the range of numbers has no inverse; its states are given up anyway.
+    return torch.linalg.inv_ex(a)[0] if form.axes else a.reciprocal()

@@ -1,0 +1,81 @@
+"""A step that was taken apart, run on all steps at once: input part, states, output part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from ostinato.compiler.fission import Fission
+from ostinato.compiler.stages import Stages
+from ostinato.core.recurrence import Recurrence
+from ostinato.core.sequence import zero_padding
+from ostinato.core.state import State, leaves
+from ostinato.engines.parallel.linearise import Core, Group
+from ostinato.engines.parallel.system import System
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A step, ready to be run on any number of steps and rows.
+
+    Attributes:
+        fission: the split step.
+        stages: its parts.
+        groups: the leaves of the carry that depend on each other.
+        affine: whether the new carry is an affine function of the old one.
+    """
+
+    fission: Fission
+    stages: Stages
+    groups: tuple[Group, ...]
+    affine: bool
+
+
+def evaluate(
+    plan: Plan, recurrence: Recurrence, solve: Callable[[System], list[Tensor]]
+) -> tuple[State, Any]:
+    """The last carry and the outputs, leaves (T, ...).
+
+    Args:
+        plan: of the step.
+        recurrence: the call.
+        solve: finds the states.
+    """
+    fission, steps = plan.fission, recurrence.steps
+    constants = plan.stages.constants()
+    rows, xs = leaves(recurrence.xs)[0].shape[1], recurrence.xs
+    if recurrence.valid is not None:
+        xs = zero_padding(xs, recurrence.valid)
+    flat_xs = [None if x is None else x.flatten(0, 1) for x in pytree.tree_leaves(xs)]
+    fed = plan.stages.inputs(steps * rows, *flat_xs, *constants)
+
+    def core(carry: Sequence[Tensor]) -> list[Tensor]:
+        return list(plan.stages.core(steps * rows, *carry, *fed, *constants))
+
+    system = System(core, plan.groups, recurrence)
+    states = solve(system)
+    exports = _exports(fission, core, states, system.before(states))
+    ys = plan.stages.outputs(steps * rows, *exports, *fed, *constants)
+    shaped = [None if y is None else y.unflatten(0, (steps, rows)) for y in ys]
+    end = 0 if recurrence.reverse else -1
+    return (
+        pytree.tree_unflatten([h[end] for h in states], pytree.tree_structure(recurrence.init)),
+        pytree.tree_unflatten(shaped, fission.trace.output_spec),
+    )
+
+
+def _exports(
+    fission: Fission, core: Core, states: Sequence[Tensor], before: Sequence[Tensor]
+) -> list[Tensor]:
+    """What the output stage reads of the core; it is run again only for more than the carry."""
+    carry, new = fission.trace.carry, fission.trace.new_carry
+    if all(node in new or node in carry for node in fission.exports):
+        return [
+            (states[new.index(node)] if node in new else before[carry.index(node)]).flatten(0, 1)
+            for node in fission.exports
+        ]
+    return core([leaf.flatten(0, 1) for leaf in before])[len(new) :]

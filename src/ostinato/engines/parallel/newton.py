@@ -1,0 +1,277 @@
+"""Newton's method for the states of all steps of a nonlinear core together.
+
+    h_t = f_t(h_{t−1}):   h'_t = f_t(h_{t−1}) + J_t (h'_{t−1} − h_{t−1}),   J_t = ∂f_t at h_{t−1}
+
+Every iteration is one affine recurrence. Lim et al., "Parallelizing non-linear sequential models
+over the sequence length", ICLR 2024, arXiv 2309.12252 (J); Danieli et al., "ParaRNN", arXiv
+2510.21450 (blocks); Gonzalez et al., "Towards Scalable and Stable Parallelization of Nonlinear
+RNNs", NeurIPS 2024, arXiv 2407.19115 (its diagonal, and damping). Deviations: states are accepted
+by residual and last correction together, and the gradient takes J itself at the solution,
+whatever the method found the states with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from ostinato.core.errors import ArgumentError, EngineError, nearest
+from ostinato.core.recurrence import Recurrence
+from ostinato.core.state import State, rows_like
+from ostinato.engines.parallel.damped import damped
+from ostinato.engines.parallel.system import Maps, System
+
+METHODS = ("full", "quasi")
+# What a residual may be, relative to the largest state. The last correction, an estimate of the
+# error before it is made, may be so many times as large.
+TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
+_CORRECTION = 100
+# A state beyond this was led astray, and begins again from the guess.
+_ASTRAY = 1e8
+# Iterations without progress after which hope is given up.
+_PATIENCE = 10
+
+
+class Outcome(Enum):
+    """How an attempt ended."""
+
+    CONVERGED = "converged"
+    STALLED = "stalled"
+    DIVERGED = "diverged"
+    CAP = "reached the cap"
+
+
+@dataclass(frozen=True)
+class Newton:
+    """How to solve.
+
+    Attributes:
+        method: "full": all of J; "quasi": its diagonal.
+        damping: weight that keeps states near those of the iteration before; 0: none.
+        tolerance: of the residual; None: by dtype.
+        iterations: the cap.
+        window: steps that are solved together; None: what bounds the memory.
+        guess: the states to begin from, leaves (T, B, ...), for a window; None: f(init, x_t).
+    """
+
+    method: str = "full"
+    damping: float = 0.0
+    tolerance: float | None = None
+    iterations: int = 100
+    window: int | None = None
+    guess: Callable[[Recurrence], State] | None = None
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ArgumentError(
+                f"Newton's method has no form {self.method!r}. {nearest(self.method, METHODS)}"
+            )
+        least = {"damping": 0, "tolerance": 0, "iterations": 1, "window": 1}
+        for name, bound in least.items():
+            value = getattr(self, name)
+            if value is not None and not (value >= bound and math.isfinite(value)):
+                raise ArgumentError(f"{name} must be finite and at least {bound}; got {value}.")
+
+    @property
+    def diagonal(self) -> bool:
+        """Whether only the diagonal of J is used."""
+        return self.method == "quasi"
+
+
+@dataclass(frozen=True)
+class Solve:
+    """What became of one window.
+
+    Attributes:
+        outcome: how it ended.
+        residuals: largest |h_t − f_t(h_{t−1})|, relative, at the guess and after each iteration.
+        first: the first step of the window.
+        steps: how many there are.
+        engine: the engine that evaluated the window instead, if it was not solved.
+    """
+
+    outcome: Outcome
+    residuals: tuple[float, ...]
+    first: int = 0
+    steps: int = 0
+    engine: str | None = None
+
+    @property
+    def iterations(self) -> int:
+        """How often the states were replaced."""
+        return len(self.residuals) - 1
+
+    @property
+    def residual(self) -> float:
+        """The last one."""
+        return self.residuals[-1]
+
+    def __str__(self) -> str:
+        where = f"steps {self.first}…{self.first + self.steps - 1}"
+        instead = f"; ran on {self.engine}" if self.engine else ""
+        return (
+            f"Newton, {where}: {self.outcome.value} after {self.iterations} iterations, "
+            f"residual {self.residual:.1e}{instead}"
+        )
+
+
+class UnsolvedError(EngineError):
+    """Newton's method did not converge.
+
+    Attributes:
+        solve: what became of it.
+    """
+
+    def __init__(self, solve: Solve) -> None:
+        super().__init__(str(solve))
+        self.solve = solve
+
+
+@torch.no_grad()
+def iterate(system: System, options: Newton) -> tuple[list[Tensor], Solve]:
+    """States (T, B, ...) of a system as near as they come, and how near that is."""
+    guess = states = _guess(system, options)
+    progress = _Progress(options.tolerance or TOLERANCE[guess[0].dtype])
+    while True:
+        before = system.before(states)
+        maps = system.linearise(before, options.diagonal)
+        progress.residual(system, states, before, maps)
+        shrunk = options.damping * min(1.0, progress.residuals[-1])
+        new = _step(system, states, before, maps, options.diagonal, shrunk)
+        correction = max(map(_distance, new, states))
+        ended = progress.ended(correction, options.iterations)
+        if ended is not None:
+            return states, Solve(ended, tuple(progress.residuals), steps=len(states[0]))
+        # NaN compares as false, so it begins again too.
+        states = [torch.where(h.abs() < _ASTRAY, h, g) for h, g in zip(new, guess, strict=True)]
+
+
+def newton_states(system: System, options: Newton) -> tuple[list[Tensor], Solve]:
+    """The states of a nonlinear system, with their gradient.
+
+    The last iteration is made where autograd looks on, with J and the states that enter it held:
+    its derivative is that of the implicit function theorem, one affine recurrence backwards.
+
+    Raises:
+        UnsolvedError: if the states are not accepted.
+    """
+    found, solve = iterate(system, options)
+    if solve.outcome is not Outcome.CONVERGED:
+        raise UnsolvedError(solve)
+    with torch.no_grad():
+        before = system.before(found)
+        jacobians = [a for a, _ in system.linearise(before)]
+    values = system.gather(system.values(before))
+    maps = [(a, f) for a, f in zip(jacobians, values, strict=True)]
+    states = system.solve(_offsets(system, before, maps, diagonal=False))
+    return [_FirstOrder.apply(h) for h in states], solve  # type: ignore[no-untyped-call]
+
+
+def _guess(system: System, options: Newton) -> list[Tensor]:
+    steps, init = system.recurrence.steps, system.init
+    if options.guess is None:
+        return system.values([h.expand(steps, *h.shape) for h in init])
+    given = pytree.tree_leaves(options.guess(system.recurrence))
+    expected = [(steps, *h.shape) for h in init]
+    if [tuple(g.shape) for g in given] != expected:
+        raise ArgumentError(
+            f"guess must return the states after all steps, leaves {expected}; got "
+            f"{[tuple(g.shape) for g in given]}."
+        )
+    return [g.detach().to(h.dtype) for g, h in zip(given, init, strict=True)]
+
+
+def _step(
+    system: System,
+    states: Sequence[Tensor],
+    before: Sequence[Tensor],
+    maps: Maps,
+    diagonal: bool,
+    damping: float,
+) -> list[Tensor]:
+    """The states of the linearised system."""
+    maps = _offsets(system, before, maps, diagonal)
+    if not damping:
+        return system.solve(maps, diagonal)
+    pairs = zip(system.courses(maps, diagonal), system.gather(states), strict=True)
+    return system.part([damped(*each, near, damping) for each, near in pairs])
+
+
+def _offsets(system: System, before: Sequence[Tensor], maps: Maps, diagonal: bool) -> Maps:
+    """J and f − J h, from J and f."""
+    found = []
+    for group, (a, f), h in zip(system.groups, maps, system.gather(before), strict=True):
+        found.append((a, f - (a * h if diagonal else group.form.apply(a, h))))
+    return found
+
+
+def _distance(a: Tensor, b: Tensor) -> float:
+    """The largest difference, relative to the largest value of b; infinity where there is none."""
+    gap = float((a - b).abs().max() / (1 + b.abs().max()))
+    return gap if math.isfinite(gap) else math.inf
+
+
+class _Progress:
+    """What the iterations have achieved so far.
+
+    Args:
+        tolerance: of the residual.
+    """
+
+    def __init__(self, tolerance: float) -> None:
+        self.tolerance, self.residuals = tolerance, list[float]()
+        self.best, self.solved, self.since = math.inf, -1, 0
+
+    def residual(
+        self, system: System, states: Sequence[Tensor], before: Sequence[Tensor], maps: Maps
+    ) -> None:
+        """Note how far the states are from solving the system."""
+        valid, gaps = system.recurrence.valid, []
+        triples = zip(system.gather(states), system.gather(before), maps, strict=True)
+        for h, held, (_, f) in triples:
+            new = f if valid is None else torch.where(rows_like(valid, f), f, held)
+            gaps.append((h - new).abs().flatten(1).amax(1) / (1 + h.abs().max()))
+        gap = torch.stack(gaps).amax(0)
+        gap = (gap.flip(0) if system.recurrence.reverse else gap).nan_to_num(math.inf)
+        above = (gap > self.tolerance).nonzero()
+        # What was solved stays solved, so that a longer solved beginning is progress too.
+        solved = int(above[0]) if len(above) else len(gap)
+        self.residuals.append(float(gap.max()))
+        better = self.residuals[-1] < self.best or solved > self.solved
+        self.since = 0 if better else self.since + 1
+        self.best = min(self.best, self.residuals[-1])
+        self.solved = max(self.solved, solved)
+
+    def ended(self, correction: float, most: int) -> Outcome | None:
+        """How it ended, if it did."""
+        if self.residuals[-1] <= self.tolerance and correction <= _CORRECTION * self.tolerance:
+            return Outcome.CONVERGED
+        if self.since < _PATIENCE and len(self.residuals) <= most:
+            return None
+        if not math.isfinite(correction) or self.residuals[-1] > max(1.0, self.residuals[0]):
+            return Outcome.DIVERGED
+        return Outcome.STALLED if self.since >= _PATIENCE else Outcome.CAP
+
+
+class _FirstOrder(torch.autograd.Function):
+    """The same values, whose gradient must not be differentiated: J was held fixed in it."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor) -> Tensor:
+        return h.view_as(h)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        if torch.is_grad_enabled():
+            raise EngineError(
+                "The gradient of states that Newton's method found cannot be differentiated "
+                "again. Use engine='fused' or 'reference' where create_graph=True is needed."
+            )
+        return grads[0]

@@ -1,0 +1,78 @@
+"""`newton`: options of Newton's method for the calls inside a block, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from ostinato.core.recurrence import Recurrence
+from ostinato.core.state import State
+from ostinato.engines.parallel.newton import Newton, Solve
+
+_CURRENT: ContextVar[tuple[Newton, list[Solve]] | None] = ContextVar(
+    "ostinato_newton", default=None
+)
+
+
+@contextmanager
+def newton(
+    method: str = "full",
+    *,
+    damping: float = 0.0,
+    tolerance: float | None = None,
+    iterations: int = 100,
+    window: int | None = None,
+    guess: Callable[[Recurrence], State] | None = None,
+) -> Iterator[list[Solve]]:
+    """Choose how `engine="parallel"` solves nonlinear steps inside the block, and see how it went.
+
+        with ost.newton(window=512) as solves:
+            y, state = ost.RNN(cell, engine="parallel")(x)
+        print(*solves, sep="\\n")
+
+    Values and gradients are those of the step itself whatever is chosen here: states are accepted
+    by their residual, and a window that is not solved runs on another engine, with a warning in
+    the log.
+
+    Args:
+        method: "full" takes the Jacobian of the step, whose structure is read off its graph;
+            "quasi" its diagonal: cheaper scans, more of them.
+        damping: λ of a trust region that keeps states near those of the iteration before (ELK);
+            it shrinks with the residual, so that it vanishes at the solution. For steps on the
+            edge of chaos, 0.01 to 1; 0: none.
+        tolerance: largest residual |h_t − f(h_{t−1})|, relative to the largest state; None:
+            1e-5 in float32, 1e-12 in float64.
+        iterations: after so many a window is given up.
+        window: steps that are solved together, each window from the end of the one before;
+            None: as many as keep the Jacobians below 2²⁴ numbers.
+        guess: `(recurrence) -> states`, leaves (T, B, ...) in the order of time, to begin a
+            window from; None: f(init, x_t).
+
+    Yields:
+        A list that grows by one `Solve` for every window: outcome, iterations, residuals, and
+        the engine that ran it instead.
+
+    Raises:
+        ArgumentError: if an option has no such value.
+    """
+    solves: list[Solve] = []
+    options = Newton(method, damping, tolerance, iterations, window, guess)
+    token = _CURRENT.set((options, solves))
+    try:
+        yield solves
+    finally:
+        _CURRENT.reset(token)
+
+
+def current() -> Newton:
+    """The options of the innermost block, or the defaults."""
+    found = _CURRENT.get()
+    return Newton() if found is None else found[0]
+
+
+def report(solve: Solve) -> None:
+    """Add to the list of the innermost block."""
+    found = _CURRENT.get()
+    if found is not None:
+        found[1].append(solve)

@@ -1,0 +1,110 @@
+"""All steps of a call as one system of equations, h_t = f_t(h_{t−1}), masks included.
+
+Where a row is not valid f_t is the identity; after a restart f_t does not read h_{t−1}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from ostinato.core.recurrence import Recurrence
+from ostinato.core.state import rows_like
+from ostinato.engines.parallel.affine import steer
+from ostinato.engines.parallel.affine_map import Form, Pointwise
+from ostinato.engines.parallel.course import Course
+from ostinato.engines.parallel.linearise import Core, Group, linearise
+from ostinato.engines.parallel.recurrence import recur
+
+Maps = Sequence[tuple[Tensor, Tensor]]
+"""For each group A and b, (T, B, ...)."""
+
+
+@dataclass(frozen=True)
+class System:
+    """The equations of a call; states are lists of leaves (T, B, ...) in the order of time.
+
+    Attributes:
+        core: all steps of the core, on carries that are given.
+        groups: the leaves of the carry that depend on each other.
+        recurrence: first state, direction and masks.
+    """
+
+    core: Core
+    groups: tuple[Group, ...]
+    recurrence: Recurrence
+
+    @property
+    def init(self) -> list[Tensor]:
+        """The leaves of the carry before the first step."""
+        return pytree.tree_leaves(self.recurrence.init)
+
+    def before(self, states: Sequence[Tensor]) -> list[Tensor]:
+        """The leaves of the carry as every step finds them."""
+        recurrence, found = self.recurrence, []
+        for h, init in zip(states, self.init, strict=True):
+            parts = [h[1:], init[None]] if recurrence.reverse else [init[None], h[:-1]]
+            found.append(torch.cat(parts))
+        if recurrence.restart is None:
+            return found
+        return [
+            torch.where(rows_like(recurrence.restart, h), fresh, h)
+            for h, fresh in zip(found, pytree.tree_leaves(recurrence.fresh), strict=True)
+        ]
+
+    def values(self, carry: Sequence[Tensor]) -> list[Tensor]:
+        """The core on carries (T, B, ...), without masks."""
+        new = self.core([leaf.flatten(0, 1) for leaf in carry])[: len(carry)]
+        return [h.view_as(leaf) for h, leaf in zip(new, carry, strict=True)]
+
+    def linearise(self, carry: Sequence[Tensor], diagonal: bool = False) -> Maps:
+        """For each group the Jacobian and the values of the core on carries (T, B, ...)."""
+        flat, count = [leaf.flatten(0, 1) for leaf in carry], len(carry)
+        steps = self.recurrence.steps
+        return linearise(lambda h: self.core(h)[:count], flat, self.groups, steps, diagonal)
+
+    def gather(self, leaves: Sequence[Tensor]) -> list[Tensor]:
+        """Leaves (T, B, ...) as the states of groups."""
+        flat = [leaf.flatten(2) if leaf.dim() > 2 else leaf[..., None] for leaf in leaves]
+        return [group.gather(flat) for group in self.groups]
+
+    def courses(
+        self, maps: Maps, diagonal: bool = False
+    ) -> list[tuple[Course, Tensor, Tensor, Tensor]]:
+        """For each group course, A, b and first state of its affine recurrence."""
+        recurrence, found = self.recurrence, []
+        masks = (recurrence.valid, recurrence.restart)
+        start, fresh = _rows(self.init), _rows(pytree.tree_leaves(recurrence.fresh))
+        for group, (a, b) in zip(self.groups, maps, strict=True):
+            form: Form = Pointwise() if diagonal else group.form
+            back_to = None if recurrence.restart is None else group.gather(fresh)
+            course, b = steer(form, recurrence.reverse, a, b, back_to, *masks)
+            found.append((course, a, b, group.gather(start)))
+        return found
+
+    def solve(self, maps: Maps, diagonal: bool = False) -> list[Tensor]:
+        """The states of the affine recurrences."""
+        return self.part([recur(*each) for each in self.courses(maps, diagonal)])
+
+    def part(self, states: Sequence[Tensor]) -> list[Tensor]:
+        """The inverse of `gather`."""
+        found = list(self.init)
+        for group, h in zip(self.groups, states, strict=True):
+            for i, part in zip(group.leaves, group.part(h), strict=True):
+                found[i] = part.reshape(len(h), *self.init[i].shape)
+        return found
+
+
+def affine_states(system: System) -> list[Tensor]:
+    """The states of a core that is affine in its carry."""
+    steps = system.recurrence.steps
+    return system.solve(system.linearise([h.new_zeros(steps, *h.shape) for h in system.init]))
+
+
+def _rows(leaves: Sequence[Tensor]) -> list[Tensor]:
+    """Leaves (B, ...) as (B, elements)."""
+    return [leaf.reshape(len(leaf), -1) for leaf in leaves if leaf is not None]
