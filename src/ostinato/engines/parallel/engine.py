@@ -30,7 +30,7 @@ from ostinato.engines.parallel.evaluate import Plan, evaluate
 from ostinato.engines.parallel.linearise import groups
 from ostinato.engines.parallel.newton import Newton, Solve, UnsolvedError, newton_states
 from ostinato.engines.parallel.solves import current, report
-from ostinato.engines.parallel.system import System, affine_states
+from ostinato.engines.parallel.system import affine_states
 
 logger = logging.getLogger("ostinato")
 # Derivatives of the core that are taken; a dense A of more columns costs more than it saves.
@@ -74,51 +74,31 @@ class Parallel:
         assert isinstance(plan, Plan)
         if plan.affine:
             return evaluate(plan, recurrence, affine_states)
-        options, carry, outputs = current(), recurrence.init, []
-        for steps in _windows(plan, recurrence, options.window):
-            carry, ys = self._window(
-                plan, replace(_cut(recurrence, steps), init=carry), options, steps.start
-            )
+        carry, outputs = recurrence.init, []
+        for steps in _windows(plan, recurrence, current().window):
+            carry, ys = self._window(plan, replace(_cut(recurrence, steps), init=carry), steps)
             outputs.append(ys)
-        ordered = outputs[:: -1 if recurrence.reverse else 1]
-        return carry, map_state(lambda *parts: torch.cat(parts), *ordered)
+        in_order = outputs[:: -1 if recurrence.reverse else 1]
+        return carry, map_state(lambda *parts: torch.cat(parts), *in_order)
 
-    def _window(
-        self, plan: Plan, part: Recurrence, options: Newton, first: int
-    ) -> tuple[State, Any]:
+    def _window(self, plan: Plan, part: Recurrence, steps: slice) -> tuple[State, Any]:
         """Some steps, by Newton's method or, if it fails, by the next engine that takes them."""
         solves: list[Solve] = []
         try:
-            result = _solved(plan, options, solves, part)
-        except UnsolvedError as error:
-            solves, engine = [error.solve], self._next(part)
+            result = evaluate(plan, part, partial(newton_states, options=current(), solves=solves))
+        except UnsolvedError:
+            engine = self._next(part)
             result = engine.run(part)
-            instead = engine.name
-        else:
-            instead = None
-        solve = replace(solves[0], first=first, engine=instead)
+            solves = [replace(solves[0], engine=engine.name)]
+            logger.warning("engine %s on %s: %s", self.name, part.name, solves[0])
+        solve = replace(solves[0], first=steps.start)
         report(solve)
         note(str(solve))
-        if instead:
-            logger.warning("engine %s on %s: %s", self.name, part.name, solve)
         return result
 
     def _next(self, recurrence: Recurrence) -> Engine:
         others = (engine for engine in engines().values() if engine.name != self.name)
         return next(engine for engine in others if engine.decline(recurrence) is None)
-
-
-def _solved(
-    plan: Plan, options: Newton, solves: list[Solve], recurrence: Recurrence
-) -> tuple[State, Any]:
-    """The last carry and the outputs; what became of the attempt is added to `solves`."""
-
-    def solve(system: System) -> Any:
-        states, found = newton_states(system, options)
-        solves.append(found)
-        return states
-
-    return evaluate(plan, recurrence, solve)
 
 
 def _windows(plan: Plan, recurrence: Recurrence, size: int | None) -> Iterator[slice]:
@@ -193,11 +173,9 @@ def _plan(recurrence: Recurrence) -> Plan | str:
     if passes > _PASSES:
         return f"{passes} elements of the state depend on each other; up to {_PASSES} are solved"
     tensors = list(traced.constants.values())
-    solve = partial(evaluate, plan, solve=affine_states)
-    if not found.affine:
-        solve = partial(_solved, plan, Newton(), [])
+    solve = affine_states if found.affine else partial(newton_states, options=Newton(), solves=[])
     try:
-        return disagreement(recurrence, tensors, solve) or plan
+        return disagreement(recurrence, tensors, partial(evaluate, plan, solve=solve)) or plan
     except (RuntimeError, OstinatoError) as error:
         return f"it cannot be linearised: {str(error).splitlines()[0]}"
 

@@ -7,7 +7,7 @@ together. Of a core that is affine in its carry, the value at carry 0 is b.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,9 @@ from torch import Tensor
 
 from ostinato.compiler.structure import Pattern, Structure
 from ostinato.engines.parallel.affine_map import Form, Matrices, Pointwise
+
+# Directions along which the core is differentiated at once.
+_TOGETHER = 16
 
 Core = Callable[[Sequence[Tensor]], list[Tensor]]
 """New carry leaves (rows, ...) of carry leaves (rows, ...), with everything else fixed."""
@@ -58,14 +61,14 @@ class Group:
             return state.split(self.sizes, -1)  # type: ignore[no-any-return, no-untyped-call]
         return state.unbind(-1) if len(self.leaves) > 1 else (state,)
 
-    def directions(self, carry: Sequence[Tensor]) -> list[list[Tensor]]:
-        """The directions along which the core is differentiated, like the carry."""
-        found = []
-        for leaf, size in zip(self.leaves, self.sizes, strict=True):
-            for k in range(size) if self.dense else [slice(None)]:
-                moved = [each.new_zeros(each.shape) for each in carry]
-                moved[leaf].view(len(carry[leaf]), -1)[:, k] = 1
-                found.append(moved)
+    def directions(self, carry: Sequence[Tensor]) -> list[Tensor]:
+        """The carries along which the core is differentiated, leaves (passes, rows, ...)."""
+        found = [leaf.new_zeros(()).expand(self.passes, *leaf.shape) for leaf in carry]
+        eye = torch.eye(self.passes, dtype=carry[0].dtype, device=carry[0].device)
+        widths = self.sizes if self.dense else [1] * len(self.leaves)
+        for i, size, part in zip(self.leaves, self.sizes, eye.split(widths, 1), strict=True):  # type: ignore[no-untyped-call]
+            moved = part.expand(self.passes, size).reshape(self.passes, 1, *carry[i].shape[1:])
+            found[i] = moved.expand(self.passes, *carry[i].shape)
         return found
 
 
@@ -104,24 +107,30 @@ def linearise(
     """
     values, found = _in_steps(core(carry), steps), []
     for group in parts:
-        columns = (
-            group.gather(_in_steps(_derivative(core, carry, direction), steps))
-            for direction in group.directions(carry)
-        )
-        if not group.form.axes:
-            a = next(columns)
-        elif diagonal:
-            # Column by column, so that the whole of A is never kept.
-            a = torch.stack([column[..., k] for k, column in enumerate(columns)], -1)
-        else:
-            a = torch.stack(list(columns)).movedim(0, -1)
-        found.append((a, group.gather(values)))
+        pointwise = not group.form.axes
+        columns = list(_columns(core, carry, group, steps, diagonal and not pointwise))
+        a = columns[0] if len(columns) == 1 else torch.cat(columns, -1)
+        found.append((a[..., 0] if pointwise else a, group.gather(values)))
     return found
 
 
-def _derivative(core: Core, carry: Sequence[Tensor], direction: Sequence[Tensor]) -> list[Tensor]:
-    result = torch.func.jvp(lambda *leaves: core(leaves), tuple(carry), tuple(direction))
-    return list(result[1])
+def _columns(
+    core: Core, carry: Sequence[Tensor], group: Group, steps: int, diagonal: bool
+) -> Iterator[Tensor]:
+    """Columns of A, or their elements on the diagonal, some at a time, (T, B, ..., columns)."""
+
+    def push(*direction: Tensor) -> Tensor:
+        moved = torch.func.jvp(lambda *leaves: core(leaves), tuple(carry), direction)[1]
+        return group.gather(_in_steps(moved, steps))
+
+    directions = [each.split(_TOGETHER) for each in group.directions(carry)]  # type: ignore[no-untyped-call]
+    for i, part in enumerate(zip(*directions, strict=True)):
+        columns = torch.func.vmap(push)(*part)
+        if diagonal:
+            own = columns[..., i * _TOGETHER : (i + 1) * _TOGETHER]
+            yield own.diagonal(0, 0, -1)
+        else:
+            yield columns.movedim(0, -1)
 
 
 def _in_steps(leaves: Sequence[Tensor], steps: int) -> list[Tensor]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -123,23 +123,16 @@ class Solve:
 
 
 class UnsolvedError(EngineError):
-    """Newton's method did not converge.
-
-    Attributes:
-        solve: what became of it.
-    """
-
-    def __init__(self, solve: Solve) -> None:
-        super().__init__(str(solve))
-        self.solve = solve
+    """Newton's method did not converge."""
 
 
 @torch.no_grad()
-def iterate(system: System, options: Newton) -> tuple[list[Tensor], Solve]:
-    """States (T, B, ...) of a system as near as they come, and how near that is."""
+def iterate(system: System, options: Newton) -> tuple[list[Tensor], Maps, Solve]:
+    """States (T, B, ...) of a system as near as they come, J and f there, and how near that is."""
     guess = states = _guess(system, options)
     progress = _Progress(options.tolerance or TOLERANCE[guess[0].dtype])
     while True:
+        plain = not (options.diagonal or options.damping)
         before = system.before(states)
         maps = system.linearise(before, options.diagonal)
         progress.residual(system, states, before, maps)
@@ -147,31 +140,38 @@ def iterate(system: System, options: Newton) -> tuple[list[Tensor], Solve]:
         new = _step(system, states, before, maps, options.diagonal, shrunk)
         correction = max(map(_distance, new, states))
         ended = progress.ended(correction, options.iterations)
+        if ended is not None and (ended is not Outcome.CONVERGED or plain):
+            return states, maps, Solve(ended, tuple(progress.residuals), steps=len(states[0]))
         if ended is not None:
-            return states, Solve(ended, tuple(progress.residuals), steps=len(states[0]))
+            # Only a full step tells how far off the states are, and has the gradient's J.
+            options, new = replace(options, method="full", damping=0.0), states
         # NaN compares as false, so it begins again too.
         states = [torch.where(h.abs() < _ASTRAY, h, g) for h, g in zip(new, guess, strict=True)]
 
 
-def newton_states(system: System, options: Newton) -> tuple[list[Tensor], Solve]:
+def newton_states(system: System, options: Newton, solves: list[Solve]) -> list[Tensor]:
     """The states of a nonlinear system, with their gradient.
 
     The last iteration is made where autograd looks on, with J and the states that enter it held:
     its derivative is that of the implicit function theorem, one affine recurrence backwards.
 
+    Args:
+        system: the equations.
+        options: how to solve them.
+        solves: receives what became of it.
+
     Raises:
         UnsolvedError: if the states are not accepted.
     """
-    found, solve = iterate(system, options)
+    found, maps, solve = iterate(system, options)
+    solves.append(solve)
     if solve.outcome is not Outcome.CONVERGED:
-        raise UnsolvedError(solve)
-    with torch.no_grad():
-        before = system.before(found)
-        jacobians = [a for a, _ in system.linearise(before)]
+        raise UnsolvedError(str(solve))
+    before = [h.detach() for h in system.before(found)]
     values = system.gather(system.values(before))
-    maps = [(a, f) for a, f in zip(jacobians, values, strict=True)]
+    maps = [(a, f) for (a, _), f in zip(maps, values, strict=True)]
     states = system.solve(_offsets(system, before, maps, diagonal=False))
-    return [_FirstOrder.apply(h) for h in states], solve  # type: ignore[no-untyped-call]
+    return [_FirstOrder.apply(h) for h in states]  # type: ignore[no-untyped-call]
 
 
 def _guess(system: System, options: Newton) -> list[Tensor]:
