@@ -76,3 +76,50 @@ class Forgetful(Affine):
 
 
 AFFINE = {cell.__name__: cell for cell in (Gated, Rotation, Dense, Forgetful)}
+
+
+class Peephole(Affine):
+    """A nonlinear step whose two leaves meet element by element: an LSTM without a matrix."""
+
+    def __init__(self):
+        super().__init__(20, (5,), (5,))
+        self.recur = nn.Parameter(0.5 * torch.randn(4, 5))
+
+    def forward(self, x, state):
+        c, h = state
+        f, g, o, skip = self.from_input(x).chunk(4, -1)
+        f = torch.sigmoid(f + self.recur[0] * h + self.recur[1] * c)
+        c = f * c + (1 - f) * torch.tanh(g + self.recur[2] * h)
+        h = torch.sigmoid(o + self.recur[3] * c) * torch.tanh(c)
+        return h + skip * c, (c, h)
+
+
+class PerHead(Affine):
+    """A nonlinear step, a matrix for each of two heads, and a number a row beside them."""
+
+    def __init__(self):
+        super().__init__(6, (2, 3), ())
+        self.recur = nn.Parameter(0.7 * torch.randn(2, 3, 3))
+
+    def forward(self, x, state):
+        h, level = state
+        u = self.from_input(x).unflatten(-1, (2, 3))
+        h = torch.tanh(torch.einsum("hij,bhj->bhi", self.recur, h) + u)
+        level = 0.5 * torch.cos(level) + x[:, 0]
+        return h.flatten(1) * level[:, None], (h, level)
+
+
+class Chaotic(Affine):
+    """A tanh network far beyond the edge of chaos."""
+
+    def __init__(self, gain=4.0):
+        super().__init__(12, (12,))
+        random = torch.Generator().manual_seed(0)
+        self.recur = nn.Parameter(gain * torch.randn(12, 12, generator=random) / 12**0.5)
+
+    def forward(self, x, h):
+        h = torch.tanh(h @ self.recur + 0.1 * self.from_input(x))
+        return h, h
+
+
+NONLINEAR = {cell.__name__: cell for cell in (Peephole, PerHead)}

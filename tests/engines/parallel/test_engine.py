@@ -11,12 +11,19 @@ from ostinato.core.registry import recorded_decisions
 from ostinato.engines.parallel import sequential
 
 from .loop import assert_near
-from .steps import AFFINE, Gated, Rotation
+from .steps import AFFINE, NONLINEAR, Chaotic, Gated, Rotation
 
 
 @pytest.mark.parametrize("name", AFFINE)
 def test_contract(name):
     report = ost.check_cell(AFFINE[name](), engines_to_check=["parallel"])
+    declined = {check.name for check in report.checks if check.declined}
+    assert declined == {"no step", "checkpoint gives equal gradients"}
+
+
+@pytest.mark.parametrize("name", NONLINEAR)
+def test_contract_of_nonlinear_steps(name):
+    report = ost.check_cell(NONLINEAR[name](), engines_to_check=["parallel"])
     declined = {check.name for check in report.checks if check.declined}
     assert declined == {"no step", "checkpoint gives equal gradients"}
 
@@ -108,6 +115,22 @@ def test_auto_takes_it_where_nothing_better_applies(monkeypatch):
     monkeypatch.setattr("ostinato.engines.fused.engine.find_compiler", lambda: None)
     assert chosen(Gated(), x) == "parallel"
     assert chosen(Rotation(), x) == "parallel"
+
+
+def test_auto_never_takes_newton(monkeypatch):
+    cell, x = make_cell("GRU", 3, 4), torch.randn(2, 9, 3)
+    monkeypatch.setattr("ostinato.engines.fused.engine.find_compiler", lambda: None)
+    assert chosen(cell, x) == "torch"
+    assert chosen(NONLINEAR["PerHead"](), x) == "reference"
+
+
+def test_explain_tells_iterations_and_other_engines():
+    said = ost.explain(ost.RNN(NONLINEAR["PerHead"](), "parallel"), torch.randn(2, 9, 3))
+    assert "Newton, steps 0…8: converged after" in str(said)
+    with ost.newton(iterations=3):
+        said = ost.explain(ost.RNN(Chaotic(), "parallel"), torch.randn(2, 99, 3))
+    (note,) = said.as_dict()[0]["notes"]
+    assert note.endswith(("ran on fused", "ran on reference"))
 
 
 def chosen(cell, x):

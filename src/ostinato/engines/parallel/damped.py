@@ -1,12 +1,14 @@
 """A step of Newton's method that stays near the states it begins from: ELK.
 
-    minimise  ½ Σ_t |s_t − F_t s_{t−1} − b_t|² + ½ λ Σ_t |s_t − y_t|²     (Levenberg–Marquardt)
+    s_t = F_t s_{t−1} + b_t + noise of variance 1,   y_t = s_t + noise of variance 1/λ
 
-These are the means of a Kalman smoother: states follow F and b with unit noise and are observed
-at y with variance 1/λ. The filter is an associative scan (Särkkä & García-Fernández, "Temporal
-parallelization of Bayesian smoothers", IEEE TAC 2021, arXiv 1905.13002), the way back an affine
-recurrence. Gonzalez et al., NeurIPS 2024, arXiv 2407.19115; deviation: they take the filtered
-means for the next iterate, which is cheaper and not the minimum.
+The states are the means of a Kalman filter that is told the states of the iteration before, y, as
+if they were observed: λ = 0 is Newton's step, λ = ∞ none. The filter is an associative scan
+(Särkkä & García-Fernández, "Temporal parallelization of Bayesian smoothers", IEEE TAC 2021, arXiv
+1905.13002). Gonzalez et al., "Towards Scalable and Stable Parallelization of Nonlinear RNNs",
+NeurIPS 2024, arXiv 2407.19115, who take the filter too. The means of the smoother would be the
+step of Levenberg and Marquardt; but they let what is not solved yet act on what is, and took more
+iterations, up to the cap, on tanh networks of 5 and 16 units.
 """
 
 from __future__ import annotations
@@ -17,8 +19,7 @@ from torch import Tensor
 from ostinato.engines.parallel.affine_map import Form
 from ostinato.engines.parallel.associative import associative_scan
 from ostinato.engines.parallel.course import Course
-from ostinato.engines.parallel.log_depth import begin, in_scan_order, join
-from ostinato.engines.parallel.recurrence import recur
+from ostinato.engines.parallel.log_depth import begin, in_scan_order
 
 Element = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 """Steps joined to one: p(s | s₀) = N(A s₀ + b, C), and what the observations say of s₀, (J, η)."""
@@ -27,7 +28,7 @@ Element = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 def damped(
     course: Course, a: Tensor, b: Tensor, init: Tensor, near: Tensor, damping: float
 ) -> Tensor:
-    """The minimum s (T, B, ...).
+    """The states s (T, B, ...).
 
     Args:
         course: of the linearised recurrence.
@@ -44,13 +45,12 @@ def damped(
     if cut is not None:
         a = a.masked_fill(cut.reshape(cut.shape + (1,) * (a.dim() - 2)), 0)
     a = torch.cat([torch.zeros_like(a[:1]), a[1:]])
-    _, mean, spread, _, _ = _filter(form, a, b, near, damping)
-    states = _smooth(form, a, b, mean, spread)
+    states = _filter(form, a, b, near, damping)[1]
     return states.flip(0) if course.reverse else states
 
 
 def _filter(form: Form, a: Tensor, b: Tensor, near: Tensor, damping: float) -> Element:
-    """Means and variances of every state given the observations up to it."""
+    """All steps up to each one joined; of these, b is the mean of the state."""
     gain = damping / (1 + damping)
     back, one = form.adjoint(a), _identity(form, a)
     off = near - b
@@ -77,19 +77,6 @@ def _filter(form: Form, a: Tensor, b: Tensor, near: Tensor, damping: float) -> E
 
     found: Element = associative_scan(combine, elements)
     return found
-
-
-def _smooth(form: Form, a: Tensor, b: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
-    """Means of every state given all observations."""
-    later = slice(1, None)
-    mean, last, spread = mean[:-1], mean[-1:], spread[:-1]
-    back = form.compose(spread, form.adjoint(a[later]))
-    ahead = form.compose(a[later], back) + _identity(form, a)
-    gain = form.compose(back, _inverse(form, ahead))
-    offset = mean - form.apply(gain, join(form, a[later], mean, b[later], None))
-    if not len(offset):
-        return last
-    return torch.cat([recur(Course(form, reverse=True), gain, offset, last[0]), last])
 
 
 def _identity(form: Form, like: Tensor) -> Tensor:

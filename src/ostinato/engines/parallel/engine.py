@@ -86,12 +86,12 @@ class Parallel:
         solves: list[Solve] = []
         try:
             result = evaluate(plan, part, partial(newton_states, options=current(), solves=solves))
+            solve = replace(solves[0], first=steps.start)
         except UnsolvedError:
             engine = self._next(part)
             result = engine.run(part)
-            solves = [replace(solves[0], engine=engine.name)]
-            logger.warning("engine %s on %s: %s", self.name, part.name, solves[0])
-        solve = replace(solves[0], first=steps.start)
+            solve = replace(solves[0], first=steps.start, engine=engine.name)
+            logger.warning("engine %s on %s: %s", self.name, part.name, solve)
         report(solve)
         note(str(solve))
         return result
