@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ostinato.engines.fused import room as module
-from ostinato.engines.fused.room import room
+from ostinato.engines.fused.room import room, room_like
 
 SHAPE = (2**20, 2)
 
@@ -44,6 +44,15 @@ def test_other_sizes_get_other_memory():
     assert len(module._pool) == 1
     room((2**22,), torch.float64)
     assert len(module._pool) == 2
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.complex128])
+@pytest.mark.parametrize("rows", [3, 2**20])
+def test_a_layout_is_kept(dtype, rows):
+    layout = torch.empty(rows, 2, 1, dtype=dtype, device="meta").transpose(0, 1)
+    found = room_like(layout)
+    assert (found.shape, found.stride()) == (layout.shape, layout.stride())
+    assert (found.dtype, found.device.type) == (dtype, "cpu")
 
 
 def test_the_pool_is_bounded(monkeypatch):

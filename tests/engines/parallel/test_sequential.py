@@ -15,10 +15,11 @@ pytestmark = pytest.mark.skipif(find_compiler() is None, reason="needs a C++ com
 
 @pytest.mark.parametrize("units", [1, 15, 16, 17, 70_000])
 @pytest.mark.parametrize("kind", SHAPES)
-def test_groups_of_any_size_fill_every_place(kind, units):
-    """More units than one group holds; room is filled with NaN first."""
+@pytest.mark.parametrize("reverse", [False, True])
+def test_groups_of_any_size_fill_every_place(kind, units, reverse):
+    """More units than one group or one run holds; room is filled with NaN first."""
     batch = max(1, units // 5)
-    prepared = prepare(*random(kind, 2, batch), kind, False, None, None)
+    prepared = prepare(*random(kind, 2, batch), kind, reverse, None, None)
     out = sequential.room(prepared[0].form, prepared[2]).fill_(torch.nan)
     sequential.run(*prepared, out)
     assert_near([out], [log_depth(*prepared)])

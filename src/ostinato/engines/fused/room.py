@@ -35,6 +35,12 @@ def room(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     return memory[:size].view(dtype).view(shape)
 
 
+def room_like(layout: Tensor) -> Tensor:
+    """A tensor of arbitrary numbers on the CPU, with the shape and the strides of a dense one."""
+    flat = room((layout.numel(),), layout.dtype)
+    return flat.as_strided(layout.shape, layout.stride())
+
+
 def _free(size: int) -> Any:
     """An array of bytes that no tensor has, from the pool or new."""
     for i in range(len(_pool)):

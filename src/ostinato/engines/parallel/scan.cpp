@@ -45,13 +45,19 @@ enum Place { SAME, PLANES, PACKED, TRANSPOSED };
 
 struct Segment { int64_t row, first, count, offset; };  // units of one row
 
-static std::vector<Segment> segments(int64_t units, int64_t begin, int64_t end) {
+// The units of a group, in the order in which memory is read: where time runs backwards they do too, in short runs,
+// or the processor would not see what comes next and fetch it.
+static std::vector<Segment> segments(const Problem& p, int64_t begin, int64_t end) {
+  constexpr int64_t RUN = 256 / sizeof(number);
+  const bool backwards = p.out.time < 0;
   std::vector<Segment> found;
   for (int64_t u = begin; u < end;) {
-    int64_t row = u / units, first = u % units, count = std::min(units - first, end - u);
+    int64_t row = u / p.units, first = u % p.units, count = std::min(p.units - first, end - u);
+    if (backwards) count = std::min(count, RUN);
     found.push_back({row, first, count, u - begin});
     u += count;
   }
+  if (backwards) std::reverse(found.begin(), found.end());
   return found;
 }
 
@@ -117,7 +123,7 @@ static void run(const Problem& p, int64_t begin, int64_t end) {
   const int64_t width = std::max<int64_t>(1, STATES / SIZE);
   std::vector<number> state(width * SIZE);
   for (; begin < end; begin += width) {
-    auto parts = segments(p.units, begin, std::min(begin + width, end));
+    auto parts = segments(p, begin, std::min(begin + width, end));
     for (const Segment& s : parts)
       for (int64_t u = 0; u < s.count; u++)
         for (int i = 0; i < SIZE; i++)
@@ -185,7 +191,7 @@ extern "C" void scan(const Problem* p, int64_t begin, int64_t end) {
   const int64_t n = p->size, width = std::max<int64_t>(1, STATES / n);
   std::vector<number> state(width * n), next(n);
   for (; begin < end; begin += width) {
-    auto parts = segments(p->units, begin, std::min(begin + width, end));
+    auto parts = segments(*p, begin, std::min(begin + width, end));
     for (const Segment& s : parts)
       for (int64_t u = 0; u < s.count; u++)
         for (int64_t i = 0; i < n; i++)

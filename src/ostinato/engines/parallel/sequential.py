@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ostinato.engines.fused.room import room_like
 from ostinato.engines.fused.toolchain import FLAGS, find_compiler, load
 from ostinato.engines.parallel.affine_map import Form
 from ostinato.engines.parallel.course import Course
-from ostinato.engines.parallel.huge_pages import in_huge_pages
 from ostinato.engines.parallel.memory import Place, Port, Rows, place, port
 
 REALS = {
@@ -44,8 +44,8 @@ def compiled(b: Tensor) -> bool:
 
 def room(form: Form, like: Tensor) -> Tensor:
     """Room for states (T, B, ...), laid out like `like` if the loop can write so."""
-    found = torch.empty_like(like)
-    return in_huge_pages(found if _writable(form, found) else like.new_empty(like.shape))
+    found = torch.empty_like(like, device="meta")
+    return room_like(found if _writable(form, found) else like.new_empty(like.shape, device="meta"))
 
 
 def room_for_gradient(form: Form, a: Tensor, h: Tensor) -> Tensor | None:
@@ -53,9 +53,9 @@ def room_for_gradient(form: Form, a: Tensor, h: Tensor) -> Tensor | None:
     size = a.shape[-1] if form.axes else 1
     if a.numel() != h.numel() * size or 0 in a.stride():
         return None
-    found = torch.empty_like(a)
+    found = torch.empty_like(a, device="meta")
     planes = size <= _UNROLLED and place(found, form.axes) is Place.PLANES
-    return in_huge_pages(found if planes else a.new_empty(a.shape))
+    return room_like(found if planes else a.new_empty(a.shape, device="meta"))
 
 
 def run(
