@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 from torch import nn
 
+from ostinato.bench.bandwidth import KINDS, SIZES
 from ostinato.bench.cases import CASES, Case, Size
 from ostinato.bench.machine import Machine
 from ostinato.bench.measure import MODES
 from ostinato.bench.peers import torch_module
-from ostinato.bench.result import CompileRow, Result, Row
+from ostinato.bench.result import BandwidthRow, CompileRow, Result, Row
 from ostinato.bench.steps import ElmanStep
 
 MACHINE = Machine("Some CPU", 2, ("fma",), "2.13", "AVX2", "g++ 12", "0.1", "Linux", "2020-01-01")
@@ -42,7 +43,13 @@ def result():
         for steps in (64, 4096)
         for cache, seconds in (("cold", 1.0), ("warm", 0.02))
     ]
-    return Result(MACHINE, 9, rows, compiled, others=0.0, seconds=1.0)
+    rates = [
+        BandwidthRow(kind, *size, 1, mode, 0.8, 20.0)
+        for kind in KINDS
+        for size in SIZES
+        for mode in MODES
+    ]
+    return Result(MACHINE, 9, rows, compiled, others=0.0, seconds=1.0, bandwidth=rates)
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from ostinato.bench import run as module
+from ostinato.bench.bandwidth import KINDS
 from ostinato.bench.cases import select
 from ostinato.bench.measure import MODES, Timing
-from ostinato.bench.result import CompileRow
+from ostinato.bench.result import BandwidthRow, CompileRow
 from ostinato.bench.run import run
 from ostinato.core.errors import ArgumentError
 
@@ -85,6 +86,15 @@ def test_compilation_is_measured_on_demand(monkeypatch):
     made = [CompileRow(8, "cold", 2.0, 1.0)]
     monkeypatch.setattr(module, "compile_rows", lambda steps: made)
     assert run([], compile_time=True).compile == made * 2
+
+
+def test_rates_are_measured_on_demand_and_once(monkeypatch):
+    made = [BandwidthRow("diagonal", 8, 1, 2, 1, "forward", 0.9, 20.0)]
+    monkeypatch.setattr(module, "bandwidth_rows", lambda kind, count, repeats: made)
+    first = run([], bandwidth=True)
+    assert first.bandwidth == made * len(KINDS)
+    monkeypatch.setattr(module, "bandwidth_rows", None)
+    assert run([], bandwidth=True, earlier=first).bandwidth == first.bandwidth
 
 
 @pytest.mark.parametrize("wrong", [{"repeats": 0}, {"threads": ()}, {"threads": (1, 0)}])

@@ -19,8 +19,9 @@ def test_there_is_a_table_for_every_case_and_peer(result):
             assert len(found[f"{case.name} against {peer}"].rows) == len(case.sizes)
     for table in found.values():
         assert {len(row) for row in table.rows} == {len(table.headings)}
-    assert list(found)[-3:] == [
-        "Geometric means of the ratios", "Time until a cell is ready", "Targets"
+    assert list(found)[-4:] == [
+        "Geometric means of the ratios", "Time until a cell is ready", "Rates of affine scans",
+        "Targets",
     ]  # fmt: skip
 
 
@@ -51,4 +52,4 @@ def test_crowded_numbers_are_marked(changed):
 
 
 def test_without_rows_there_are_targets_only(result):
-    assert list(by_title(replace(result, rows=[], compile=[]))) == ["Targets"]
+    assert list(by_title(replace(result, rows=[], compile=[], bandwidth=[]))) == ["Targets"]

@@ -44,13 +44,21 @@ def test_what_disagrees_or_is_incomplete_is_not_measured(changed):
 
 def test_shortened_cases_are_not_judged(changed):
     result = changed(lambda row: True, steps=64)
-    assert set(outcomes(replace(result, compile=[])).values()) == {"not measured"}
+    result = replace(result, compile=[], bandwidth=[])
+    assert set(outcomes(result).values()) == {"not measured"}
 
 
 def test_a_crowded_machine_gives_no_verdict(changed):
     result = changed(lambda row: row.case == "lstm" and row.hidden == 128, crowded=True)
     assert find(result, "every size").outcome == "machine too busy"
     assert find(result, "gru", "forward,").outcome == "met"
+
+
+def test_the_slowest_scan_counts(result):
+    assert find(result, "diagonal scan").outcome == "met"
+    slow = replace(result.bandwidth[0], share=0.69)
+    changed = replace(result, bandwidth=[slow, *result.bandwidth[1:]])
+    assert find(changed, "diagonal scan").outcome == "not met"
 
 
 def test_times_have_an_upper_bound(result):

@@ -22,6 +22,8 @@ from ostinato.cells.elman import ElmanCell
 from ostinato.cells.gru import GRUCell
 from ostinato.cells.layer_norm_lstm import LayerNormLSTMCell
 from ostinato.cells.lstm import LSTMCell
+from ostinato.cells.para_gru import ParaGRUCell
+from ostinato.cells.para_lstm import ParaLSTMCell
 from ostinato.core.cell import Cell
 from ostinato.core.errors import ArgumentError, nearest
 from ostinato.over.time import RNN
@@ -122,12 +124,26 @@ _STEPS = {
 }
 # The cells of which torch has a module; the others have one engine less.
 _NATIVE = {"lstm": LSTMCell, "gru": GRUCell, "elman": ElmanCell}
+# Nonlinear cells to be solved for all steps together, and H: elementwise, in blocks, dense.
+_SOLVED: dict[str, tuple[Callable[[int, int], Cell], int]] = {
+    "para-gru": (ParaGRUCell, 64),
+    "para-lstm": (ParaLSTMCell, 64),
+    "gru": (GRUCell, 4),
+}
 
 
 def _auto(name: str, cell: Callable[[int, int], Cell], sizes: Sequence[Size], rival: str) -> Case:
     """What `auto` chooses against each engine that it could have chosen."""
     peers = {f"engine {engine}": on_engine(engine) for engine in ("fused", rival)}
     return Case(f"auto-{name}", cell, peers, sizes, engine="auto")
+
+
+def _solved(name: str, cell: Callable[[int, int], Cell], width: int) -> Iterator[Case]:
+    """Newton's method against the loops; of these the slow one takes seconds for 2¹⁴ steps."""
+    sizes = tuple(Size(1, 2**k, width) for k in (8, 11, 14, 17))
+    for suffix, engine, chosen in (("", "fused", sizes), ("-loop", "reference", sizes[:3])):
+        peers = {f"engine {engine}": on_engine(engine)}
+        yield Case(f"parallel-{name}{suffix}", cell, peers, chosen, engine="parallel")
 
 
 CASES = {
@@ -139,6 +155,7 @@ CASES = {
         *(Case(name, cell, _LOOPS, _LOOP_SIZES) for name, cell in _STEPS.items()),
         *(_auto(name, cell, _TORCH_SIZES, "torch") for name, cell in _NATIVE.items()),
         *(_auto(name, cell, _LOOP_SIZES, "reference") for name, cell in _STEPS.items()),
+        *(case for name, (cell, width) in _SOLVED.items() for case in _solved(name, cell, width)),
         Case("lstm-16", LSTMStep, _COMPILED, _FEW_STEPS, slow=True),
         Case("layer-norm-lstm-16", layer_norm_lstm, _COMPILED, _FEW_STEPS, slow=True),
     )

@@ -76,6 +76,33 @@ class CompileRow:
 
 
 @dataclass(frozen=True)
+class BandwidthRow:
+    """How fast a scan goes through memory.
+
+    Attributes:
+        kind: of the scan.
+        steps: T.
+        batch: B.
+        width: N, the size of the state of a row.
+        threads: how many.
+        mode: "forward" or "forward+backward".
+        share: bytes that the scan has to touch per second, over those of a copy.
+        copy: bytes that the copy touches per second, in GB/s.
+        crowded: whether others took its core.
+    """
+
+    kind: str
+    steps: int
+    batch: int
+    width: int
+    threads: int
+    mode: str
+    share: float
+    copy: float
+    crowded: bool = False
+
+
+@dataclass(frozen=True)
 class Result:
     """All that was measured.
 
@@ -86,6 +113,7 @@ class Result:
         compile: times of compilation, if they were measured.
         others: cores that other processes kept busy meanwhile; None: not known.
         seconds: wall time.
+        bandwidth: rates of scans, if they were measured.
     """
 
     machine: Machine
@@ -94,6 +122,7 @@ class Result:
     compile: Sequence[CompileRow]
     others: float | None
     seconds: float
+    bandwidth: Sequence[BandwidthRow] = ()
 
     @property
     def failures(self) -> list[Row]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 
+from ostinato.bench.bandwidth import KINDS, bandwidth_rows
 from ostinato.bench.cases import CASES, Case, Contest, Size, contest, pairs
 from ostinato.bench.compile_time import STEPS, compile_rows
 from ostinato.bench.machine import Company, crowded, this_machine
@@ -23,6 +24,7 @@ def run(
     repeats: int = 9,
     *,
     compile_time: bool = False,
+    bandwidth: bool = False,
     track: Track = silent,
     earlier: Result | None = None,
     store: Callable[[Result], object] = lambda result: None,
@@ -34,6 +36,7 @@ def run(
         threads: each case with each of these numbers.
         repeats: pairs of samples behind each ratio.
         compile_time: whether to measure how long cells take to be ready.
+        bandwidth: whether to measure how fast scans go through memory.
         track: shows the progress.
         earlier: what need not be measured again; it is part of the result.
         store: is given what there is so far, whenever more was measured.
@@ -48,10 +51,12 @@ def run(
     machine, company, begin = this_machine(), Company(), time.perf_counter()
     rows = list(earlier.rows) if earlier else []
     compiled = list(earlier.compile) if earlier else []
+    rates = list(earlier.bandwidth) if earlier else []
 
     def result() -> Result:
         seconds = time.perf_counter() - begin + (earlier.seconds if earlier else 0)
-        return Result(machine, repeats, _in_order(rows), compiled, company.cores(), seconds)
+        others = company.cores()
+        return Result(machine, repeats, _in_order(rows), compiled, others, seconds, rates)
 
     known = {row.contest for row in rows}
     for case, peer, size in track(list(pairs(cases)), "ratios"):
@@ -64,6 +69,10 @@ def run(
     if compile_time and not compiled:
         for steps in track(STEPS, "time until a cell is ready"):
             compiled += compile_rows(steps)
+    if bandwidth and not rates:
+        for kind in track(KINDS, "rates of scans"):
+            for count in threads:
+                rates += bandwidth_rows(kind, count, repeats)
     return result()
 
 

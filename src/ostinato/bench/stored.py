@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.bench.machine import Machine, this_machine
-from ostinato.bench.result import CompileRow, Result, Row
+from ostinato.bench.result import BandwidthRow, CompileRow, Result, Row
 from ostinato.core.errors import DataError
 
 
@@ -45,4 +45,6 @@ def _read(values: dict[str, Any]) -> Result:
         compile=[CompileRow(**row) for row in values["compile"]],
         others=values["others"],
         seconds=values["seconds"],
+        # Results of earlier versions have none.
+        bandwidth=[BandwidthRow(**row) for row in values.get("bandwidth", ())],
     )

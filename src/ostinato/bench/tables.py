@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from ostinato.bench.measure import MODES
-from ostinato.bench.result import CompileRow, Result, Row, geometric_mean
+from ostinato.bench.result import BandwidthRow, CompileRow, Result, Row, geometric_mean
 from ostinato.bench.targets import verdicts
 
 
@@ -34,6 +34,7 @@ def tables(result: Result) -> list[Table]:
     found = [_comparison(case, peer, list(rows)) for (case, peer), rows in by_peer]
     found += [_means(result)] if result.rows else []
     found += [_compilation(result)] if result.compile else []
+    found += [_bandwidth(result.bandwidth)] if result.bandwidth else []
     found += [_failures(result)] if result.failures else []
     return [*found, _targets(result)]
 
@@ -83,6 +84,22 @@ def _compilation(result: Result) -> Table:
     return Table("Time until a cell is ready", headings, lines, frozenset((1, 2, 3)))
 
 
+def _bandwidth(rows: Sequence[BandwidthRow]) -> Table:
+    lines = [
+        [
+            row.kind,
+            f"T={row.steps} B={row.batch} N={row.width}",
+            str(row.threads),
+            row.mode,
+            f"{row.copy:.1f}",
+            f"{row.share:.2f}{_mark([row])}",
+        ]
+        for row in rows
+    ]
+    headings = ["scan", "size", "threads", "mode", "copy, GB/s", "scan / copy"]
+    return Table("Rates of affine scans", headings, lines, frozenset((2, 4, 5)))
+
+
 def _targets(result: Result) -> Table:
     lines = [
         [verdict.text, verdict.aim, _number(verdict.measured), verdict.outcome]
@@ -91,7 +108,7 @@ def _targets(result: Result) -> Table:
     return Table("Targets", ["target", "aim", "measured", ""], lines, frozenset((1, 2)))
 
 
-def _mark(rows: Sequence[Row | CompileRow]) -> str:
+def _mark(rows: Sequence[Row | CompileRow | BandwidthRow]) -> str:
     return " †" if any(row.crowded for row in rows) else ""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ostinato.bench.cases import CASES
 from ostinato.bench.measure import MODES
-from ostinato.bench.result import CompileRow, Result, Row, geometric_mean
+from ostinato.bench.result import BandwidthRow, CompileRow, Result, Row, geometric_mean
 
 _AUTO = tuple(name for name in CASES if name.startswith("auto-"))
 _LOOPED = ("layer-norm-lstm", "peephole-lstm", "leaky", "heads")
@@ -30,7 +30,7 @@ class Target:
     text: str
     bound: float
     above: bool
-    choose: Callable[[Result], Sequence[Row | CompileRow]]
+    choose: Callable[[Result], Sequence[Row | CompileRow | BandwidthRow]]
     reduce: Callable[[Any], float | None]
     unit: str = "×"
 
@@ -94,6 +94,8 @@ def _of_threads(count: int) -> Iterator[Target]:
         text = f"other cells / loop, {training}, B={batch}, the smallest, {told}"
         choose = _chosen(_LOOPED, (training,), count, batch)
         yield Target(text, bound, True, choose, _smallest)
+    text = f"diagonal scan / rate of a copy, {forward}, the smallest, {told}"
+    yield Target(text, 0.7, True, _rates("diagonal", forward, count), _smallest_share)
 
 
 def _chosen(
@@ -123,6 +125,15 @@ def _smallest(rows: Sequence[Row]) -> float | None:
     """The smallest ratio; None if one is missing."""
     ratios = [row.ratio for row in rows if row.ratio is not None]
     return min(ratios) if len(ratios) == len(rows) else None
+
+
+def _rates(kind: str, mode: str, count: int) -> Callable[[Result], list[BandwidthRow]]:
+    wanted = (kind, mode, count)
+    return lambda result: [r for r in result.bandwidth if (r.kind, r.mode, r.threads) == wanted]
+
+
+def _smallest_share(rows: Sequence[BandwidthRow]) -> float:
+    return min(row.share for row in rows)
 
 
 def _compiled(*caches: str) -> Callable[[Result], list[CompileRow]]:

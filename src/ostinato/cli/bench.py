@@ -24,8 +24,8 @@ def bench(
     status is 1. A target that is not met is a result: the exit status is 0.
 
     Args:
-        names: which cases, with commas between them, e.g. lstm,auto-*; "all": these, and the
-            time to compile.
+        names: which cases, with commas between them, e.g. lstm,auto-*; "all": these, the
+            time to compile, and the rates of scans.
         threads: numbers of CPU threads, with commas between them.
         repeats: pairs of samples behind each ratio.
         json: a file for the result; it is written whenever a contest is over.
@@ -56,6 +56,7 @@ def bench(
             _numbers(threads),
             min(repeats, 3) if quick else repeats,
             compile_time=everything and not quick,
+            bandwidth=everything and not quick,
             track=track,
             earlier=stored(json) if resume and json is not None else None,
             store=store,

@@ -1,0 +1,71 @@
+"""How fast affine scans go through memory, beside a plain copy in the same run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ostinato.bench.machine import Company, crowded
+from ostinato.bench.measure import MODES, Work, compare
+from ostinato.bench.result import BandwidthRow
+from ostinato.engines.parallel.affine import affine_scan
+from ostinato.train.run import threads as set_threads
+
+# T, B and N: larger than the cache of the processor, so that memory is what is measured.
+SIZES = ((65536, 1, 64), (65536, 1, 256), (4096, 1, 1024), (1024, 32, 256))
+KINDS = ("diagonal", "block")
+_BLOCK = 2
+
+
+def bandwidth_rows(kind: str, count: int, repeats: int) -> Iterator[BandwidthRow]:
+    """One kind of scan at every size and in every mode.
+
+    Args:
+        kind: of `affine_scan`.
+        count: threads.
+        repeats: pairs of samples behind each share.
+    """
+    for size in SIZES:
+        for mode in MODES:
+            company = Company()
+            with set_threads(count):
+                share, rate = _share(kind, size, mode, repeats)
+            busy = crowded(count, company.cores())
+            yield BandwidthRow(kind, *size, count, mode, share, rate, busy)
+
+
+def _share(kind: str, size: tuple[int, int, int], mode: str, repeats: int) -> tuple[float, float]:
+    """The rate of the scan over that of the copy, and the latter in GB/s."""
+    a, b, g = _drawn(kind, size)
+    there = torch.empty_like(b).copy_(b)
+    timing = compare(_work(kind, mode, a, b, g), lambda: there.copy_(b), repeats)
+    touched, copied = a.nbytes + 2 * b.nbytes, 2 * b.nbytes
+    if mode != "forward":
+        # Backward reads A, h and the cotangent, and writes two gradients.
+        touched += 2 * a.nbytes + 3 * b.nbytes
+    return timing.ratio * touched / copied, copied / timing.peer_ms / 1e6
+
+
+def _work(kind: str, mode: str, a: Tensor, b: Tensor, g: Tensor) -> Work:
+    if mode == "forward":
+        return lambda: affine_scan(a, b, kind=kind)
+    wanted = (a.requires_grad_(), b.requires_grad_())
+    return lambda: torch.autograd.grad(affine_scan(a, b, kind=kind), wanted, g)
+
+
+def _drawn(kind: str, size: tuple[int, int, int]) -> tuple[Tensor, Tensor, Tensor]:
+    """A, b and a cotangent; each channel, or each channel of a unit, is a plane of its own."""
+    steps, batch, width = size
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*planes: int) -> Tensor:
+        units = width // (_BLOCK if planes else 1)
+        flat = torch.rand(*planes, steps, batch, units, generator=generator)
+        return flat.movedim(tuple(range(len(planes))), tuple(range(-len(planes), 0)))
+
+    if kind == "diagonal":
+        return draw(), draw(), draw()
+    # Rows of A that sum to at most 1, so that nothing overflows.
+    return draw(_BLOCK, _BLOCK) / _BLOCK, draw(_BLOCK), draw(_BLOCK)
