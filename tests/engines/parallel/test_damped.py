@@ -36,6 +36,17 @@ def test_it_is_a_kalman_filter(kind, steps):
     assert_near([found], [torch.stack(expected, 1)], 1e-11)
 
 
+def test_a_diagonal_filter_is_one_filter_for_each_channel():
+    a, b, init = random("diagonal", 13)
+    near = torch.randn_like(b)
+    found = damped(Course(KINDS["diagonal"].form), a, b, init, near, 0.3)
+    for row in range(3):
+        for k in range(5):
+            one = (a[:, row, k, None, None], b[:, row, k, None], init[row, k, None])
+            expected = kalman(*one, near[:, row, k, None], 0.3)
+            assert_near([found[:, row, k, None]], [expected], 1e-11)
+
+
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("kind", ["diagonal", "block", "dense"])
 def test_without_damping_it_is_the_recurrence(kind, reverse):

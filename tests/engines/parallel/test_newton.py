@@ -5,14 +5,19 @@ from itertools import pairwise
 
 import pytest
 import torch
+from torch import nn
 
 import ostinato as ost
 from ostinato.cells import make_cell
 from ostinato.core.errors import ArgumentError, EngineError
-from ostinato.engines.parallel.newton import Newton, Outcome
+from ostinato.engines.parallel.engine import Parallel
+from ostinato.engines.parallel.evaluate import evaluate
+from ostinato.engines.parallel.linearise import METHODS
+from ostinato.engines.parallel.newton import Newton, Outcome, iterate
+from ostinato.over.layer import Options
 
 from .loop import assert_near, masks
-from .steps import NONLINEAR, Chaotic, Gated, Peephole
+from .steps import NONLINEAR, Affine, Chaotic, Gated, Peephole
 
 CELLS = {
     **NONLINEAR,
@@ -66,7 +71,102 @@ def test_every_method_finds_the_same(name, damping, method):
     compare(CELLS[name]().double(), 257, 2, method=method, damping=damping)
 
 
-def test_the_error_squares_and_the_batch_does_not_matter():
+class Elementwise(Affine):
+    """h = tanh(w ⊙ h + u): all of its Jacobian is the diagonal."""
+
+    def __init__(self):
+        super().__init__(4, (4,))
+        self.recur = nn.Parameter(torch.linspace(-1.5, 1.5, 4))
+
+    def forward(self, x, h):
+        h = torch.tanh(self.recur * h + self.from_input(x))
+        return h, h
+
+
+def iterates(cell, x, count, **options):
+    """The states (B, T, H) after some iterations, and the residuals up to there."""
+    recurrence = ost.RNN(cell).recurrence(x, None, Options())
+    solves = []
+
+    def solve(system):
+        states, _, solve = iterate(system, Newton(iterations=count, tolerance=1e-16, **options))
+        solves.append(solve)
+        return states
+
+    ys = evaluate(Parallel()._plans.get(recurrence), recurrence, solve)[1]
+    return ys.detach().transpose(0, 1), solves[0].residuals
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_more_step_is_exact_after_every_iteration(method):
+    cell, x = Chaotic().double(), torch.randn(2, 9, 3, dtype=torch.float64)
+    exact = ost.RNN(cell, "reference")(x)[0].detach()
+    for count in range(1, 7):
+        found = iterates(cell, x, count, method=method)[0]
+        assert_near([found[:, : count + 1]], [exact[:, : count + 1]], 1e-12)
+        assert float((found - exact)[:, count + 1 :].abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize("name", ["GRU", "LSTM", "Elman"])
+def test_the_error_squares(name):
+    cell, x = make_cell(name, 3, 5).double(), torch.randn(1, 50, 3, dtype=torch.float64)
+    exact = ost.RNN(cell, "reference")(x)[0].detach()
+    errors = [float((iterates(cell, x, count)[0] - exact).abs().max()) for count in range(1, 6)]
+    assert errors[0] > 1e-4
+    assert all(b < 10 * a**2 + 1e-14 for a, b in pairwise(errors))
+    assert errors[-1] < 1e-14
+
+
+def test_a_linear_step_takes_one_iteration():
+    cell, x = Gated().double(), torch.randn(2, 40, 3, dtype=torch.float64)
+    found, residuals = iterates(cell, x, 1)
+    assert residuals[0] > 1e-2
+    assert_near([found], [ost.RNN(cell, "reference")(x)[0]], 1e-14)
+
+
+def test_the_diagonal_is_all_where_the_step_is_elementwise():
+    cell, x = Elementwise().double(), torch.randn(2, 40, 3, dtype=torch.float64)
+    for count in (1, 2, 3):
+        full, quasi = (iterates(cell, x, count, method=m)[0] for m in ("full", "quasi"))
+        assert torch.equal(full, quasi)
+
+
+def test_almost_no_damping_is_none():
+    cell, x = make_cell("GRU", 3, 5).double(), torch.randn(2, 50, 3, dtype=torch.float64)
+    for method in ("full", "quasi"):
+        plain, damped = (iterates(cell, x, 2, method=method, damping=d)[0] for d in (0.0, 1e-12))
+        assert_near([damped], [plain], 1e-11)
+
+
+@pytest.mark.parametrize("options", [*({"method": method} for method in METHODS), {"damping": 0.1}])
+@pytest.mark.parametrize("name", ["Elman", "GRU", "LSTM"])
+def test_gradients_are_those_of_backpropagation_through_time(name, options):
+    compare(make_cell(name, 3, 5).double(), 60, 2, bound=1e-12, tolerance=1e-13, **options)
+
+
+@pytest.mark.parametrize("method", ["full", "quasi"])
+def test_gradients_match_differences(method):
+    cell = make_cell("GRU", 2, 2).double()
+    x, h = (torch.randn(1, *shape, dtype=torch.float64) for shape in ((4, 2), (2,)))
+
+    def run(x, h, *parameters):
+        return ost.RNN(cell, "parallel")(x, h)
+
+    with ost.newton(method, tolerance=1e-14):
+        inputs = (x.requires_grad_(), h.requires_grad_(), *cell.parameters())
+        assert torch.autograd.gradcheck(run, inputs)
+
+
+def test_too_few_iterations_are_told_and_made_up_for():
+    cell, x = make_cell("GRU", 3, 5), torch.randn(2, 50, 3)
+    with ost.newton(iterations=1) as solves:
+        found = ost.RNN(cell, "parallel")(x)[0]
+    assert solves[0].outcome is Outcome.CAP
+    assert solves[0].engine in ("fused", "torch", "reference")
+    assert_near([found], [ost.RNN(cell, "reference")(x)[0]], 1e-5)
+
+
+def test_the_batch_does_not_matter():
     cell = make_cell("GRU", 3, 4).double()
     x, counts = torch.randn(1, 257, 3, dtype=torch.float64), set()
     for batch in (1, 4):
@@ -75,11 +175,9 @@ def test_the_error_squares_and_the_batch_does_not_matter():
         counts.add(solves[0].iterations)
     assert len(counts) == 1
     assert counts.pop() < 7
-    residuals = solves[0].residuals
-    assert all(b < 10 * a**2 + 1e-14 for a, b in pairwise(residuals))
 
 
-def test_after_k_iterations_k_steps_are_exact():
+def test_as_many_iterations_as_steps_are_enough():
     cell = Chaotic().double()
     x = torch.randn(2, 12, 3, dtype=torch.float64)
     with ost.newton(iterations=12) as solves:

@@ -21,6 +21,8 @@ from ostinato.engines.parallel.associative import associative_scan
 from ostinato.engines.parallel.course import Course
 from ostinato.engines.parallel.log_depth import begin, in_scan_order
 
+__papers__ = ("deer",)
+
 Element = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 """Steps joined to one: p(s | s₀) = N(A s₀ + b, C), and what the observations say of s₀, (J, η)."""
 

@@ -19,6 +19,27 @@ from ostinato.engines.parallel.affine_map import Form, Matrices, Pointwise
 # Directions along which the core is differentiated at once.
 _TOGETHER = 16
 
+
+@dataclass(frozen=True)
+class Method:
+    """What takes the place of the Jacobian A.
+
+    Attributes:
+        pointwise: whether it is a number for each channel, whatever A is.
+        factor: that number, if it is the same everywhere; None: that of A.
+    """
+
+    pointwise: bool = False
+    factor: float | None = None
+
+
+METHODS = {
+    "full": Method(),
+    "quasi": Method(pointwise=True),
+    "picard": Method(pointwise=True, factor=1.0),
+    "jacobi": Method(pointwise=True, factor=0.0),
+}
+
 Core = Callable[[Sequence[Tensor]], list[Tensor]]
 """New carry leaves (rows, ...) of carry leaves (rows, ...), with everything else fixed."""
 
@@ -94,7 +115,11 @@ def groups(structure: Structure) -> tuple[Group, ...]:
 
 
 def linearise(
-    core: Core, carry: Sequence[Tensor], parts: Sequence[Group], steps: int, diagonal: bool = False
+    core: Core,
+    carry: Sequence[Tensor],
+    parts: Sequence[Group],
+    steps: int,
+    method: Method = METHODS["full"],
 ) -> list[tuple[Tensor, Tensor]]:
     """For each group A (T, B, ...) and the new carry (T, B, ...), as its form needs them.
 
@@ -103,15 +128,25 @@ def linearise(
         carry: leaves of the carry, with T·B rows.
         parts: the groups.
         steps: T.
-        diagonal: only the diagonal of A, like the new carry.
+        method: what takes the place of A; if it is pointwise, A is like the new carry.
     """
     values, found = _in_steps(core(carry), steps), []
     for group in parts:
-        pointwise = not group.form.axes
-        columns = list(_columns(core, carry, group, steps, diagonal and not pointwise))
-        a = columns[0] if len(columns) == 1 else torch.cat(columns, -1)
-        found.append((a[..., 0] if pointwise else a, group.gather(values)))
+        new = group.gather(values)
+        if method.factor is not None:
+            found.append((torch.full_like(new, method.factor), new))
+        else:
+            found.append((_jacobian(core, carry, group, steps, method.pointwise), new))
     return found
+
+
+def _jacobian(
+    core: Core, carry: Sequence[Tensor], group: Group, steps: int, diagonal: bool
+) -> Tensor:
+    pointwise = not group.form.axes
+    columns = list(_columns(core, carry, group, steps, diagonal and not pointwise))
+    a = columns[0] if len(columns) == 1 else torch.cat(columns, -1)
+    return a[..., 0] if pointwise else a
 
 
 def _columns(

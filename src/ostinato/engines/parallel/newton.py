@@ -5,9 +5,10 @@
 Every iteration is one affine recurrence. Lim et al., "Parallelizing non-linear sequential models
 over the sequence length", ICLR 2024, arXiv 2309.12252 (J); Danieli et al., "ParaRNN", arXiv
 2510.21450 (blocks); Gonzalez et al., "Towards Scalable and Stable Parallelization of Nonlinear
-RNNs", NeurIPS 2024, arXiv 2407.19115 (its diagonal, and damping). Deviations: states are accepted
-by residual and last correction together, and the gradient takes J itself at the solution,
-whatever the method found the states with.
+RNNs", NeurIPS 2024, arXiv 2407.19115 (its diagonal, and damping). What takes the place of J may
+also be 1 (Picard) or 0 (Jacobi): with any of them one more step is exact after every iteration.
+Deviations: states are accepted by residual and last correction together, and the gradient takes J
+itself at the solution, whatever the method found the states with.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ from ostinato.core.errors import ArgumentError, EngineError, nearest
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.state import State, rows_like
 from ostinato.engines.parallel.damped import damped
+from ostinato.engines.parallel.linearise import METHODS, Method
 from ostinato.engines.parallel.system import Maps, System
 
-METHODS = ("full", "quasi")
+__papers__ = ("deer",)
+
 # What a residual may be, relative to the largest state. The last correction, an estimate of the
 # error before it is made, may be so many times as large.
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
@@ -53,7 +56,8 @@ class Newton:
     """How to solve.
 
     Attributes:
-        method: "full": all of J; "quasi": its diagonal.
+        method: what stands for J: "full", J itself; "quasi", its diagonal; "picard", 1; or
+            "jacobi", 0.
         damping: weight that keeps states near those of the iteration before; 0: none.
         tolerance: of the residual; None: by dtype.
         iterations: the cap.
@@ -80,9 +84,9 @@ class Newton:
                 raise ArgumentError(f"{name} must be finite and at least {bound}; got {value}.")
 
     @property
-    def diagonal(self) -> bool:
-        """Whether only the diagonal of J is used."""
-        return self.method == "quasi"
+    def jacobian(self) -> Method:
+        """What stands for J."""
+        return METHODS[self.method]
 
 
 @dataclass(frozen=True)
@@ -132,12 +136,12 @@ def iterate(system: System, options: Newton) -> tuple[list[Tensor], Maps, Solve]
     guess = states = _guess(system, options)
     progress = _Progress(options.tolerance or TOLERANCE[guess[0].dtype])
     while True:
-        plain = not (options.diagonal or options.damping)
+        plain = options.method == "full" and not options.damping
         before = system.before(states)
-        maps = system.linearise(before, options.diagonal)
+        maps = system.linearise(before, options.jacobian)
         progress.residual(system, states, before, maps)
         shrunk = options.damping * min(1.0, progress.residuals[-1])
-        new = _step(system, states, before, maps, options.diagonal, shrunk)
+        new = _step(system, states, before, maps, options.jacobian, shrunk)
         correction = max(map(_distance, new, states))
         ended = progress.ended(correction, options.iterations)
         if ended is not None and (ended is not Outcome.CONVERGED or plain):
@@ -170,7 +174,7 @@ def newton_states(system: System, options: Newton, solves: list[Solve]) -> list[
     before = [h.detach() for h in system.before(found)]
     values = system.gather(system.values(before))
     maps = [(a, f) for (a, _), f in zip(maps, values, strict=True)]
-    states = system.solve(_offsets(system, before, maps, diagonal=False))
+    states = system.solve(_offsets(system, before, maps, METHODS["full"]))
     return [_FirstOrder.apply(h) for h in states]  # type: ignore[no-untyped-call]
 
 
@@ -193,22 +197,22 @@ def _step(
     states: Sequence[Tensor],
     before: Sequence[Tensor],
     maps: Maps,
-    diagonal: bool,
+    method: Method,
     damping: float,
 ) -> list[Tensor]:
     """The states of the linearised system."""
-    maps = _offsets(system, before, maps, diagonal)
+    maps = _offsets(system, before, maps, method)
     if not damping:
-        return system.solve(maps, diagonal)
-    pairs = zip(system.courses(maps, diagonal), system.gather(states), strict=True)
+        return system.solve(maps, method)
+    pairs = zip(system.courses(maps, method), system.gather(states), strict=True)
     return system.part([damped(*each, near, damping) for each, near in pairs])
 
 
-def _offsets(system: System, before: Sequence[Tensor], maps: Maps, diagonal: bool) -> Maps:
+def _offsets(system: System, before: Sequence[Tensor], maps: Maps, method: Method) -> Maps:
     """J and f − J h, from J and f."""
     found = []
     for group, (a, f), h in zip(system.groups, maps, system.gather(before), strict=True):
-        found.append((a, f - (a * h if diagonal else group.form.apply(a, h))))
+        found.append((a, f - (a * h if method.pointwise else group.form.apply(a, h))))
     return found
 
 

@@ -37,7 +37,8 @@ def newton(
 
     Args:
         method: "full" takes the Jacobian of the step, whose structure is read off its graph;
-            "quasi" its diagonal: cheaper scans, more of them.
+            "quasi" its diagonal: cheaper scans, more of them; "picard" 1 and "jacobi" 0 instead:
+            no derivative at all, up to as many iterations as steps.
         damping: λ of a trust region that keeps states near those of the iteration before (ELK);
             it shrinks with the residual, so that it vanishes at the solution. For steps on the
             edge of chaos, 0.01 to 1; 0: none.

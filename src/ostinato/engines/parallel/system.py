@@ -17,7 +17,7 @@ from ostinato.core.state import rows_like
 from ostinato.engines.parallel.affine import steer
 from ostinato.engines.parallel.affine_map import Form, Pointwise
 from ostinato.engines.parallel.course import Course
-from ostinato.engines.parallel.linearise import Core, Group, linearise
+from ostinato.engines.parallel.linearise import METHODS, Core, Group, Method, linearise
 from ostinato.engines.parallel.recurrence import recur
 
 Maps = Sequence[tuple[Tensor, Tensor]]
@@ -61,11 +61,11 @@ class System:
         new = self.core([leaf.flatten(0, 1) for leaf in carry])[: len(carry)]
         return [h.view_as(leaf) for h, leaf in zip(new, carry, strict=True)]
 
-    def linearise(self, carry: Sequence[Tensor], diagonal: bool = False) -> Maps:
-        """For each group the Jacobian and the values of the core on carries (T, B, ...)."""
+    def linearise(self, carry: Sequence[Tensor], method: Method = METHODS["full"]) -> Maps:
+        """For each group the Jacobian, or its stand-in, and the values on carries (T, B, ...)."""
         flat, count = [leaf.flatten(0, 1) for leaf in carry], len(carry)
         steps = self.recurrence.steps
-        return linearise(lambda h: self.core(h)[:count], flat, self.groups, steps, diagonal)
+        return linearise(lambda h: self.core(h)[:count], flat, self.groups, steps, method)
 
     def gather(self, leaves: Sequence[Tensor]) -> list[Tensor]:
         """Leaves (T, B, ...) as the states of groups."""
@@ -73,22 +73,22 @@ class System:
         return [group.gather(flat) for group in self.groups]
 
     def courses(
-        self, maps: Maps, diagonal: bool = False
+        self, maps: Maps, method: Method = METHODS["full"]
     ) -> list[tuple[Course, Tensor, Tensor, Tensor]]:
         """For each group course, A, b and first state of its affine recurrence."""
         recurrence, found = self.recurrence, []
         masks = (recurrence.valid, recurrence.restart)
         start, fresh = _rows(self.init), _rows(pytree.tree_leaves(recurrence.fresh))
         for group, (a, b) in zip(self.groups, maps, strict=True):
-            form: Form = Pointwise() if diagonal else group.form
+            form: Form = Pointwise() if method.pointwise else group.form
             back_to = None if recurrence.restart is None else group.gather(fresh)
             course, b = steer(form, recurrence.reverse, a, b, back_to, *masks)
             found.append((course, a, b, group.gather(start)))
         return found
 
-    def solve(self, maps: Maps, diagonal: bool = False) -> list[Tensor]:
+    def solve(self, maps: Maps, method: Method = METHODS["full"]) -> list[Tensor]:
         """The states of the affine recurrences."""
-        return self.part([recur(*each) for each in self.courses(maps, diagonal)])
+        return self.part([recur(*each) for each in self.courses(maps, method)])
 
     def part(self, states: Sequence[Tensor]) -> list[Tensor]:
         """The inverse of `gather`."""
