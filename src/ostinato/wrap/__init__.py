@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ostinato.wrap.delayed import Delayed as Delayed
 from ostinato.wrap.dropout import RecurrentDropout as RecurrentDropout
 from ostinato.wrap.dropout import VariationalDropout as VariationalDropout
 from ostinato.wrap.leak import Leak as Leak
@@ -17,6 +18,7 @@ from ostinato.wrap.wrapper import Wrapper as Wrapper
 from ostinato.wrap.zoneout import Zoneout as Zoneout
 
 __all__ = [
+    "Delayed",
     "Leak",
     "LearnedState",
     "LowRank",
