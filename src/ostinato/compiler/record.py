@@ -40,7 +40,11 @@ _MASKS = (torch.bool, torch.uint8)
 _MOST = 100_000
 
 
-def record(function: Callable[..., Any], examples: Sequence[Tensor | None]) -> fx.GraphModule:
+def record(
+    function: Callable[..., Any],
+    examples: Sequence[Tensor | None],
+    fixed: Sequence[Tensor] = (),
+) -> fx.GraphModule:
     """The graph of a function of tensors (B, ...) that returns a list.
 
     Every node has the tensor that it stands for in meta["val"], and where in the user's code
@@ -49,10 +53,12 @@ def record(function: Callable[..., Any], examples: Sequence[Tensor | None]) -> f
     Args:
         function: is called once.
         examples: its arguments; only their shapes, dtypes and device are read.
+        fixed: further arguments, which have no rows.
     """
     device = next(each.device for each in examples if each is not None)
     recorder = Recorder(device)
     given = [recorder.given(each) for each in examples]
+    given += [recorder.given(each, rows=False) for each in fixed]
     with torch.no_grad(), Sizes(), recorder:
         results = function(*given)
     recorder.graph.output(pytree.tree_map(recorder.node, results))
@@ -80,11 +86,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Without this torch would load its compiler, a second's work, to keep it out."""
         return False
 
-    def given(self, example: Tensor | None) -> Blank | None:
-        """A new argument of the graph."""
+    def given(self, example: Tensor | None, rows: bool = True) -> Blank | None:
+        """A new argument of the graph, with rows or without."""
         node, value = self.graph.placeholder(f"arg_{len(self.graph.nodes)}"), None
         if example is not None:
-            shape = (ROWS, *example.shape[1:])
+            shape = (ROWS, *example.shape[1:]) if rows else example.shape
             value = Blank(torch.empty(shape, dtype=example.dtype, device="meta"), self.device)
         self._know(value, node)
         return value

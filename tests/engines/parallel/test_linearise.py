@@ -5,7 +5,7 @@ import torch
 from ostinato.compiler.fission import split
 from ostinato.compiler.structure import structure
 from ostinato.compiler.trace import trace
-from ostinato.engines.parallel.linearise import METHODS, Group, groups, linearise
+from ostinato.engines.parallel.linearise import METHODS, Core, Group, groups, linearise
 
 from .loop import assert_near
 from .steps import AFFINE
@@ -43,9 +43,10 @@ def test_a_and_b_are_those_of_the_core():
     matrices = torch.randn(6, 5, 5, dtype=torch.float64)
     offsets = torch.randn(6, 5, dtype=torch.float64)
 
-    def core(carry):
-        return [(matrices @ carry[0][..., None])[..., 0] + offsets]
-
+    core = Core(
+        run=lambda h: [(matrices @ h[0][..., None])[..., 0] + offsets],
+        push=lambda h, v: [*core.run(h), (matrices @ v[0][..., None])[..., 0]],
+    )
     carry, dense = [torch.zeros(6, 5, dtype=torch.float64)], Group((0,), (5,), dense=True)
     ((a, b),) = linearise(core, carry, [dense], steps=3)
     assert_near([a, b], [matrices.view(3, 2, 5, 5), offsets.view(3, 2, 5)])
@@ -54,9 +55,10 @@ def test_a_and_b_are_those_of_the_core():
 def test_what_stands_for_a():
     matrices = torch.randn(6, 5, 5)
 
-    def core(carry):
-        return [(matrices @ carry[0][..., None])[..., 0]]
-
+    core = Core(
+        run=lambda h: [(matrices @ h[0][..., None])[..., 0]],
+        push=lambda h, v: [*core.run(h), *core.run(v)],
+    )
     carry, dense = [torch.randn(6, 5)], Group((0,), (5,), dense=True)
     diagonal = matrices.diagonal(0, 1, 2).view(3, 2, 5)
     expected = {

@@ -14,12 +14,14 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
+from torch.utils import _pytree as pytree
 
 from ostinato.compiler.fission import split
 from ostinato.compiler.plan import PlanCache
-from ostinato.compiler.stages import stages
+from ostinato.compiler.stages import Stages, stages
 from ostinato.compiler.structure import Structure, structure
+from ostinato.compiler.tangent import tangent
 from ostinato.compiler.trace import TraceError, trace
 from ostinato.core.errors import OstinatoError
 from ostinato.core.recurrence import Recurrence
@@ -35,8 +37,9 @@ from ostinato.engines.parallel.system import affine_states
 logger = logging.getLogger("ostinato")
 # Derivatives of the core that are taken; a dense A of more columns costs more than it saves.
 _PASSES = 64
-# Numbers in the Jacobians of one window.
-_NUMBERS = 2**24
+# Numbers in the Jacobians of one window: what caches hold; a device is to be kept busy instead.
+_NUMBERS = {"cpu": 2**19}
+_MOST_NUMBERS = 2**24
 
 
 class Parallel:
@@ -103,9 +106,10 @@ class Parallel:
 
 def _windows(plan: Plan, recurrence: Recurrence, size: int | None) -> Iterator[slice]:
     """Parts of the time, in the order in which they are run."""
-    state = sum(leaf.numel() for leaf in leaves(recurrence.init))
-    passes = max(group.passes for group in plan.groups)
-    size = size or max(64, _NUMBERS // max(1, state * passes))
+    states = leaves(recurrence.init)
+    each = sum(map(torch.numel, states)) * max(group.passes for group in plan.groups)
+    most = _NUMBERS.get(states[0].device.type, _MOST_NUMBERS)
+    size = size or max(64, most // max(1, each))
     starts = range(0, recurrence.steps, size)
     for start in reversed(starts) if recurrence.reverse else starts:
         yield slice(start, min(start + size, recurrence.steps))
@@ -168,7 +172,8 @@ def _plan(recurrence: Recurrence) -> Plan | str:
     reason = _unsolvable(found)
     if reason is not None:
         return reason
-    plan = Plan(fission, stages(fission), groups(found), found.affine)
+    parts = stages(fission)
+    plan = Plan(fission, parts, _tangent(parts, recurrence), groups(found), found.affine)
     passes = max(group.passes for group in plan.groups)
     if passes > _PASSES:
         return f"{passes} elements of the state depend on each other; up to {_PASSES} are solved"
@@ -178,6 +183,13 @@ def _plan(recurrence: Recurrence) -> Plan | str:
         return disagreement(recurrence, tensors, partial(evaluate, plan, solve=solve)) or plan
     except (RuntimeError, OstinatoError) as error:
         return f"it cannot be linearised: {str(error).splitlines()[0]}"
+
+
+def _tangent(parts: Stages, recurrence: Recurrence) -> fx.GraphModule:
+    """Of the core, by the example of the first step."""
+    fixed, carry = parts.constants(), leaves(recurrence.init)
+    fed = parts.inputs(len(carry[0]), *pytree.tree_leaves(index(recurrence.xs, 0)), *fixed)
+    return tangent(parts.core, carry, fed, fixed)
 
 
 def _unsolvable(found: Structure) -> str | None:

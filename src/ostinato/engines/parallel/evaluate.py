@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 from ostinato.compiler.fission import Fission
@@ -25,12 +25,14 @@ class Plan:
     Attributes:
         fission: the split step.
         stages: its parts.
+        tangent: the core and its derivative along one direction.
         groups: the leaves of the carry that depend on each other.
         affine: whether the new carry is an affine function of the old one.
     """
 
     fission: Fission
     stages: Stages
+    tangent: fx.GraphModule
     groups: tuple[Group, ...]
     affine: bool
 
@@ -53,9 +55,10 @@ def evaluate(
     flat_xs = [None if x is None else x.flatten(0, 1) for x in pytree.tree_leaves(xs)]
     fed = plan.stages.inputs(steps * rows, *flat_xs, *constants)
 
-    def core(carry: Sequence[Tensor]) -> list[Tensor]:
-        return list(plan.stages.core(steps * rows, *carry, *fed, *constants))
-
+    core = Core(
+        run=lambda carry: plan.stages.core(steps * rows, *carry, *fed, *constants),
+        push=lambda carry, along: plan.tangent(*carry, *along, *fed, *constants),
+    )
     system = System(core, plan.groups, recurrence)
     states = solve(system)
     exports = _exports(fission, core, states, system.before(states))
@@ -78,4 +81,4 @@ def _exports(
             (states[new.index(node)] if node in new else before[carry.index(node)]).flatten(0, 1)
             for node in fission.exports
         ]
-    return core([leaf.flatten(0, 1) for leaf in before])[len(new) :]
+    return core.run([leaf.flatten(0, 1) for leaf in before])[len(new) :]

@@ -40,8 +40,18 @@ METHODS = {
     "jacobi": Method(pointwise=True, factor=0.0),
 }
 
-Core = Callable[[Sequence[Tensor]], list[Tensor]]
-"""New carry leaves (rows, ...) of carry leaves (rows, ...), with everything else fixed."""
+
+@dataclass(frozen=True)
+class Core:
+    """The core as a function of carry leaves (rows, ...), with everything else fixed.
+
+    Attributes:
+        run: the new carry, and what else the core puts out.
+        push: (carry, direction) -> the new carry, and its derivative along the direction.
+    """
+
+    run: Callable[[Sequence[Tensor]], list[Tensor]]
+    push: Callable[[Sequence[Tensor], Sequence[Tensor]], list[Tensor]]
 
 
 @dataclass(frozen=True)
@@ -130,37 +140,46 @@ def linearise(
         steps: T.
         method: what takes the place of A; if it is pointwise, A is like the new carry.
     """
-    values, found = _in_steps(core(carry), steps), []
-    for group in parts:
-        new = group.gather(values)
-        if method.factor is not None:
-            found.append((torch.full_like(new, method.factor), new))
-        else:
-            found.append((_jacobian(core, carry, group, steps, method.pointwise), new))
-    return found
+    if method.factor is not None:
+        values = _in_steps(core.run(carry)[: len(carry)], steps)
+        new = [group.gather(values) for group in parts]
+        return [(torch.full_like(f, method.factor), f) for f in new]
+    return [_linear(core, carry, group, steps, method.pointwise) for group in parts]
 
 
-def _jacobian(
+def _linear(
     core: Core, carry: Sequence[Tensor], group: Group, steps: int, diagonal: bool
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
+    """A, or its diagonal, and the new carry of one group."""
     pointwise = not group.form.axes
-    columns = list(_columns(core, carry, group, steps, diagonal and not pointwise))
+    new, *columns = _columns(core, carry, group, steps, diagonal and not pointwise)
     a = columns[0] if len(columns) == 1 else torch.cat(columns, -1)
-    return a[..., 0] if pointwise else a
+    return (a[..., 0] if pointwise else a), new
 
 
 def _columns(
     core: Core, carry: Sequence[Tensor], group: Group, steps: int, diagonal: bool
 ) -> Iterator[Tensor]:
-    """Columns of A, or their elements on the diagonal, some at a time, (T, B, ..., columns)."""
+    """The new carry (T, B, ...), then columns of A, or their elements on its diagonal, some at a
+    time, (T, B, ..., columns).
+    """
+    count = len(carry)
 
-    def push(*direction: Tensor) -> Tensor:
-        moved = torch.func.jvp(lambda *leaves: core(leaves), tuple(carry), direction)[1]
-        return group.gather(_in_steps(moved, steps))
+    def push(*direction: Tensor) -> tuple[Tensor, Tensor]:
+        found = _in_steps(core.push(carry, direction), steps)
+        return group.gather(found[:count]), group.gather(found[count:])
 
+    # The new carry is the same along all directions, which torch's types do not know of.
+    together = torch.func.vmap(push, out_dims=(None, 0))  # type: ignore[arg-type]
     directions = [each.split(_TOGETHER) for each in group.directions(carry)]  # type: ignore[no-untyped-call]
     for i, part in enumerate(zip(*directions, strict=True)):
-        columns = torch.func.vmap(push)(*part)
+        if len(part[0]) == 1:
+            new, column = push(*(each[0] for each in part))
+            columns = column[None]
+        else:
+            new, columns = together(*part)
+        if not i:
+            yield new
         if diagonal:
             own = columns[..., i * _TOGETHER : (i + 1) * _TOGETHER]
             yield own.diagonal(0, 0, -1)

@@ -58,14 +58,13 @@ class System:
 
     def values(self, carry: Sequence[Tensor]) -> list[Tensor]:
         """The core on carries (T, B, ...), without masks."""
-        new = self.core([leaf.flatten(0, 1) for leaf in carry])[: len(carry)]
+        new = self.core.run([leaf.flatten(0, 1) for leaf in carry])[: len(carry)]
         return [h.view_as(leaf) for h, leaf in zip(new, carry, strict=True)]
 
     def linearise(self, carry: Sequence[Tensor], method: Method = METHODS["full"]) -> Maps:
         """For each group the Jacobian, or its stand-in, and the values on carries (T, B, ...)."""
-        flat, count = [leaf.flatten(0, 1) for leaf in carry], len(carry)
-        steps = self.recurrence.steps
-        return linearise(lambda h: self.core(h)[:count], flat, self.groups, steps, method)
+        flat = [leaf.flatten(0, 1) for leaf in carry]
+        return linearise(self.core, flat, self.groups, self.recurrence.steps, method)
 
     def gather(self, leaves: Sequence[Tensor]) -> list[Tensor]:
         """Leaves (T, B, ...) as the states of groups."""
