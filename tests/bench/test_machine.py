@@ -11,6 +11,7 @@ import torch
 
 from ostinato.bench import machine as module
 from ostinato.bench.machine import Company, CpuClock, crowded, this_machine
+from ostinato.core.errors import ArgumentError
 
 
 def test_the_machine_is_described():
@@ -54,3 +55,17 @@ def test_where_the_system_does_not_tell_nothing_is_known(monkeypatch):
 def test_a_machine_is_crowded_when_cores_are_missing(monkeypatch, threads, others, expected):
     monkeypatch.setattr(module, "available_cores", lambda: 2)
     assert crowded(threads, others) is expected
+
+
+@pytest.mark.parametrize(("device", "said"), [("mps", "can be cpu or cuda"), ("cuda", "no CUDA")])
+def test_a_device_that_cannot_be_used(device, said, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ArgumentError, match=said):
+        this_machine(device)
+
+
+def test_a_device_names_the_results(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Some Card 80GB")
+    assert this_machine("cuda").slug == "some-card-80gb"
+    assert this_machine().device == ""

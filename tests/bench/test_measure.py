@@ -7,7 +7,16 @@ import torch
 
 from ostinato.bench import measure
 from ostinato.bench.cases import contest
-from ostinato.bench.measure import MODES, compare, time_contest, work
+from ostinato.bench.measure import MODES, awaited, compare, time_contest, work
+
+
+def test_a_device_is_waited_for(monkeypatch):
+    log = []
+    monkeypatch.setattr(torch.accelerator, "synchronize", lambda device: log.append("done"))
+    side = lambda: log.append("queued")  # noqa: E731
+    assert awaited(side, torch.device("cpu")) is side
+    awaited(side, torch.device("cuda"))()
+    assert log == ["queued", "done"]
 
 
 @pytest.fixture

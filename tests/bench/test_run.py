@@ -90,7 +90,7 @@ def test_compilation_is_measured_on_demand(monkeypatch):
 
 def test_rates_are_measured_on_demand_and_once(monkeypatch):
     made = [BandwidthRow("diagonal", 8, 1, 2, 1, "forward", 0.9, 20.0)]
-    monkeypatch.setattr(module, "bandwidth_rows", lambda kind, count, repeats: made)
+    monkeypatch.setattr(module, "bandwidth_rows", lambda *about: made)
     first = run([], bandwidth=True)
     assert first.bandwidth == made * len(KINDS)
     monkeypatch.setattr(module, "bandwidth_rows", None)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ostinato.bench.machine import Company, crowded
-from ostinato.bench.measure import MODES, Work, compare
+from ostinato.bench.measure import MODES, Work, awaited, compare
 from ostinato.bench.result import BandwidthRow
 from ostinato.engines.parallel.affine import affine_scan
 from ostinato.train.run import threads as set_threads
@@ -19,28 +19,34 @@ KINDS = ("diagonal", "block")
 _BLOCK = 2
 
 
-def bandwidth_rows(kind: str, count: int, repeats: int) -> Iterator[BandwidthRow]:
+def bandwidth_rows(
+    kind: str, count: int, repeats: int, device: str = "cpu"
+) -> Iterator[BandwidthRow]:
     """One kind of scan at every size and in every mode.
 
     Args:
         kind: of `affine_scan`.
         count: threads.
         repeats: pairs of samples behind each share.
+        device: where the scans run.
     """
     for size in SIZES:
         for mode in MODES:
             company = Company()
             with set_threads(count):
-                share, rate = _share(kind, size, mode, repeats)
+                share, rate = _share(kind, size, mode, repeats, device)
             busy = crowded(count, company.cores())
             yield BandwidthRow(kind, *size, count, mode, share, rate, busy)
 
 
-def _share(kind: str, size: tuple[int, int, int], mode: str, repeats: int) -> tuple[float, float]:
+def _share(
+    kind: str, size: tuple[int, int, int], mode: str, repeats: int, device: str
+) -> tuple[float, float]:
     """The rate of the scan over that of the copy, and the latter in GB/s."""
-    a, b, g = _drawn(kind, size)
+    a, b, g = (tensor.to(device) for tensor in _drawn(kind, size))
     there = torch.empty_like(b).copy_(b)
-    timing = compare(_work(kind, mode, a, b, g), lambda: there.copy_(b), repeats)
+    scan, copy = _work(kind, mode, a, b, g), lambda: there.copy_(b)
+    timing = compare(awaited(scan, b.device), awaited(copy, b.device), repeats)
     touched, copied = a.nbytes + 2 * b.nbytes, 2 * b.nbytes
     if mode != "forward":
         # Backward reads A, h and the cotangent, and writes two gradients.

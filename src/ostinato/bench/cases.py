@@ -79,14 +79,16 @@ class Contest:
     cotangent: Tensor
 
 
-def contest(case: Case, peer: str, size: Size) -> Contest:
-    """Build both sides with the same weights; the same for every call."""
+def contest(case: Case, peer: str, size: Size, device: str = "cpu") -> Contest:
+    """Build both sides with the same weights; the same numbers for every call and device."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         cell = case.cell(size.hidden, size.hidden)
         shape = (size.batch, size.steps, size.hidden)
-        x, cotangent = torch.randn(shape, requires_grad=True), torch.randn(shape)
-        return Contest(RNN(cell, case.engine), case.peers[peer](cell), x, cotangent)
+        x, cotangent = torch.randn(shape), torch.randn(shape)
+        cell, x = cell.to(device), x.to(device).requires_grad_()
+        rival = case.peers[peer](cell).to(device)
+        return Contest(RNN(cell, case.engine), rival, x, cotangent.to(device))
 
 
 def layer_norm_lstm(input_size: int, hidden_size: int) -> Cell:

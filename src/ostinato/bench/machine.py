@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from ostinato import __version__
+from ostinato.core.errors import ArgumentError
 from ostinato.engines.fused.toolchain import find_compiler
 
 # The instruction sets that decide how fast matrix products and generated code run.
@@ -34,6 +35,7 @@ class Machine:
         ostinato: its version.
         system: operating system.
         date: of the measurement, UTC.
+        device: where the numbers were computed, if not on the processor.
     """
 
     cpu: str
@@ -45,16 +47,25 @@ class Machine:
     ostinato: str
     system: str
     date: str
+    device: str = ""
 
     @property
     def slug(self) -> str:
         """A name for a folder, e.g. "amd-epyc-2-cores-avx512"."""
-        words = f"{self.cpu} {self.cores} cores {self.torch_capability}"
+        words = self.device or f"{self.cpu} {self.cores} cores {self.torch_capability}"
         return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
 
 
-def this_machine() -> Machine:
-    """The machine that runs this process."""
+def this_machine(device: str = "cpu") -> Machine:
+    """The machine that runs this process, and its device.
+
+    Raises:
+        ArgumentError: if torch cannot use the device.
+    """
+    if device.partition(":")[0] not in ("cpu", "cuda"):
+        raise ArgumentError(f"--device is {device!r}; it can be cpu or cuda, or cuda:1 of several.")
+    if device != "cpu" and not torch.cuda.is_available():
+        raise ArgumentError(f"--device is {device!r}, but torch sees no CUDA device. Leave it out.")
     cpuinfo = Path("/proc/cpuinfo")
     text = cpuinfo.read_text() if cpuinfo.exists() else ""
     model = re.search(r"model name\s*: (.*)", text)
@@ -70,6 +81,7 @@ def this_machine() -> Machine:
         ostinato=__version__,
         system=f"{platform.system()} {platform.machine()}",
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"),
+        device="" if device == "cpu" else torch.cuda.get_device_name(device),
     )
 
 

@@ -43,7 +43,9 @@ def _coloured(cell: str) -> str:
 def header(result: Result) -> list[str]:
     """The machine, how it was measured, and who else was there."""
     machine = result.machine
+    device = [machine.device] if machine.device else []
     return [
+        *device,
         f"{machine.cpu}, {machine.cores} cores, {' '.join(machine.features)}",
         f"torch {machine.torch} ({machine.torch_capability}), {machine.compiler}",
         f"ostinato {machine.ostinato}, {machine.system}, {machine.date} UTC",

@@ -25,6 +25,7 @@ def run(
     *,
     compile_time: bool = False,
     bandwidth: bool = False,
+    device: str = "cpu",
     track: Track = silent,
     earlier: Result | None = None,
     store: Callable[[Result], object] = lambda result: None,
@@ -37,6 +38,7 @@ def run(
         repeats: pairs of samples behind each ratio.
         compile_time: whether to measure how long cells take to be ready.
         bandwidth: whether to measure how fast scans go through memory.
+        device: where the cases run.
         track: shows the progress.
         earlier: what need not be measured again; it is part of the result.
         store: is given what there is so far, whenever more was measured.
@@ -48,7 +50,7 @@ def run(
         raise ArgumentError(
             f"A benchmark needs 1 repeat and 1 thread or more; got {repeats} and {list(threads)}."
         )
-    machine, company, begin = this_machine(), Company(), time.perf_counter()
+    machine, company, begin = this_machine(device), Company(), time.perf_counter()
     rows = list(earlier.rows) if earlier else []
     compiled = list(earlier.compile) if earlier else []
     rates = list(earlier.bandwidth) if earlier else []
@@ -62,7 +64,7 @@ def run(
     for case, peer, size in track(list(pairs(cases)), "ratios"):
         missing = [n for n in threads if (case.name, peer, str(size), n) not in known]
         if missing:
-            built = contest(case, peer, size)
+            built = contest(case, peer, size, device)
             for count in missing:
                 rows += _rows(built, case, peer, size, count, repeats)
             store(result())
@@ -72,7 +74,7 @@ def run(
     if bandwidth and not rates:
         for kind in track(KINDS, "rates of scans"):
             for count in threads:
-                rates += bandwidth_rows(kind, count, repeats)
+                rates += bandwidth_rows(kind, count, repeats, device)
     return result()
 
 

@@ -12,8 +12,8 @@ from ostinato.bench.result import BandwidthRow, CompileRow, Result, Row
 from ostinato.core.errors import DataError
 
 
-def stored(path: Path) -> Result | None:
-    """The result in a file; None if there is no file yet.
+def stored(path: Path, device: str = "cpu") -> Result | None:
+    """The result in a file, to be completed on a device; None if there is no file yet.
 
     Raises:
         DataError: if it is no result, or was measured on another machine or with other versions.
@@ -24,7 +24,7 @@ def stored(path: Path) -> Result | None:
         result = _read(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path} holds no result of this version: {error!r}. Remove it.") from error
-    before, now = asdict(result.machine), asdict(this_machine())
+    before, now = asdict(result.machine), asdict(this_machine(device))
     differing = [name for name in now if name != "date" and before[name] != now[name]]
     if differing:
         told = "; ".join(f"{name} was {before[name]!r}, is {now[name]!r}" for name in differing)

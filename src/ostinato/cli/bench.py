@@ -17,6 +17,7 @@ def bench(
     out: Path | None = None,
     quick: bool = False,
     compile: bool = False,
+    device: str = "cpu",
 ) -> None:
     """Measure generated code against torch.nn and Python loops.
 
@@ -32,6 +33,8 @@ def bench(
         resume: measure only what the file of --json does not hold yet, and add it.
         out: a folder; JSON, Markdown and picture go into one below it, named as the processor.
         quick: few steps and repeats, to see that all works.
+        device: where cases run: cpu, or cuda for those whose engines have a form for it, e.g.
+            parallel-*.
         compile: also the cases whose peers are torch.compile, which take minutes.
     """
     from ostinato.bench.cases import select
@@ -57,8 +60,9 @@ def bench(
             min(repeats, 3) if quick else repeats,
             compile_time=everything and not quick,
             bandwidth=everything and not quick,
+            device=device,
             track=track,
-            earlier=stored(json) if resume and json is not None else None,
+            earlier=stored(json, device) if resume and json is not None else None,
             store=store,
         )
     store(result)
