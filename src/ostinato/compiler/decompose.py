@@ -145,6 +145,8 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
         aten.any.dims: _any,
         aten.amin.default: _amin,
         aten.split.Tensor: _split,
+        # How elements lie in memory is no matter of the step.
+        torch.ops.prims.copy_strided.default: lambda x, strides: x,
     }
     if hasattr(aten, "_fused_rms_norm"):
         table[aten._fused_rms_norm.default] = _rms_norm

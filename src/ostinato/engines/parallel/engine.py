@@ -23,7 +23,6 @@ from ostinato.compiler.stages import Stages, stages
 from ostinato.compiler.structure import Structure, structure
 from ostinato.compiler.tangent import tangent
 from ostinato.compiler.trace import TraceError, trace
-from ostinato.core.errors import OstinatoError
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt, Engine, engines, note
 from ostinato.core.state import State, index, leaves, map_state
@@ -179,10 +178,7 @@ def _plan(recurrence: Recurrence) -> Plan | str:
         return f"{passes} elements of the state depend on each other; up to {_PASSES} are solved"
     tensors = list(traced.constants.values())
     solve = affine_states if found.affine else partial(newton_states, options=Newton(), solves=[])
-    try:
-        return disagreement(recurrence, tensors, partial(evaluate, plan, solve=solve)) or plan
-    except (RuntimeError, OstinatoError) as error:
-        return f"it cannot be linearised: {str(error).splitlines()[0]}"
+    return disagreement(recurrence, tensors, partial(evaluate, plan, solve=solve)) or plan
 
 
 def _tangent(parts: Stages, recurrence: Recurrence) -> fx.GraphModule:
