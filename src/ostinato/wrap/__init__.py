@@ -11,6 +11,7 @@ from ostinato.wrap.mixed_precision import MixedPrecision as MixedPrecision
 from ostinato.wrap.normalise import Normalised as Normalised
 from ostinato.wrap.rate_map import RateMap as RateMap
 from ostinato.wrap.residual import Residual as Residual
+from ostinato.wrap.runge_kutta import RungeKutta as RungeKutta
 from ostinato.wrap.weights import LowRank as LowRank
 from ostinato.wrap.weights import Mask as Mask
 from ostinato.wrap.weights import parametrise as parametrise
@@ -28,6 +29,7 @@ __all__ = [
     "RateMap",
     "RecurrentDropout",
     "Residual",
+    "RungeKutta",
     "VariationalDropout",
     "Wrapper",
     "Zoneout",

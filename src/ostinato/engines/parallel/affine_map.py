@@ -32,6 +32,9 @@ class Form(Protocol):
     def adjoint(self, a: Tensor) -> Tensor:
         """The conjugate transpose, as a view."""
 
+    def one(self, like: Tensor) -> Tensor:
+        """The neutral A, to be broadcast over leading axes."""
+
     def where_identity(self, a: Tensor, mask: Tensor) -> Tensor:
         """A, and the identity where the mask over leading axes holds."""
 
@@ -56,6 +59,10 @@ class Pointwise:
     def adjoint(self, a: Tensor) -> Tensor:
         """The conjugate, as a view."""
         return a.conj()
+
+    def one(self, like: Tensor) -> Tensor:
+        """The number 1."""
+        return torch.ones((), dtype=like.dtype, device=like.device)
 
     def where_identity(self, a: Tensor, mask: Tensor) -> Tensor:
         """A, and 1 where the mask over leading axes holds."""
@@ -86,10 +93,13 @@ class Matrices:
         """The conjugate transpose, as a view."""
         return a.mH
 
+    def one(self, like: Tensor) -> Tensor:
+        """The identity, to be broadcast over leading axes."""
+        return torch.eye(like.shape[-1], dtype=like.dtype, device=like.device)
+
     def where_identity(self, a: Tensor, mask: Tensor) -> Tensor:
         """A, and the identity where the mask over leading axes holds."""
-        identity = torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
-        return torch.where(rows_like(mask, a), identity, a)
+        return torch.where(rows_like(mask, a), self.one(a), a)
 
     def outer(self, left: Tensor, right: Tensor, shape: torch.Size) -> Tensor:
         """left · rightᴴ, summed over the axes where `shape` has 1."""

@@ -54,7 +54,7 @@ def damped(
 def _filter(form: Form, a: Tensor, b: Tensor, near: Tensor, damping: float) -> Element:
     """All steps up to each one joined; of these, b is the mean of the state."""
     gain = damping / (1 + damping)
-    back, one = form.adjoint(a), _identity(form, a)
+    back, one = form.adjoint(a), form.one(a)
     off = near - b
     elements = (
         (1 - gain) * a,
@@ -79,13 +79,6 @@ def _filter(form: Form, a: Tensor, b: Tensor, near: Tensor, damping: float) -> E
 
     found: Element = associative_scan(combine, elements)
     return found
-
-
-def _identity(form: Form, like: Tensor) -> Tensor:
-    """The neutral A, to be broadcast over leading axes."""
-    if form.axes:
-        return torch.eye(like.shape[-1], dtype=like.dtype, device=like.device)
-    return torch.ones((), dtype=like.dtype, device=like.device)
 
 
 def _inverse(form: Form, a: Tensor) -> Tensor:

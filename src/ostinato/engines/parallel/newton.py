@@ -175,7 +175,7 @@ def newton_states(system: System, options: Newton, solves: list[Solve]) -> list[
     values = system.gather(system.values(before))
     maps = [(a, f) for (a, _), f in zip(maps, values, strict=True)]
     states = system.solve(_offsets(system, before, maps, METHODS["full"]))
-    return [_FirstOrder.apply(h) for h in states]  # type: ignore[no-untyped-call]
+    return [FirstOrder.apply(h) for h in states]  # type: ignore[no-untyped-call]
 
 
 def _guess(system: System, options: Newton) -> list[Tensor]:
@@ -264,18 +264,21 @@ class _Progress:
         return Outcome.STALLED if self.since >= _PATIENCE else Outcome.CAP
 
 
-class _FirstOrder(torch.autograd.Function):
+class FirstOrder(torch.autograd.Function):
     """The same values, whose gradient must not be differentiated: J was held fixed in it."""
 
     @staticmethod
     def forward(ctx: Any, h: Tensor) -> Tensor:
+        """The values."""
         return h.view_as(h)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
+        """The gradient, unless it is to be differentiated."""
         if torch.is_grad_enabled():
             raise EngineError(
                 "The gradient of states that Newton's method found cannot be differentiated "
-                "again. Use engine='fused' or 'reference' where create_graph=True is needed."
+                "again. Where create_graph=True is needed, run a cell with engine='fused' or "
+                "'reference'."
             )
         return grads[0]
