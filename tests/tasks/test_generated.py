@@ -10,6 +10,7 @@ NAMES = (
     "delay_copy",
     "copy",
     "adding",
+    "which_process",
     "parity",
     "match_to_sample",
     "running_parity",
