@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -99,3 +100,22 @@ def test_unknown_scales_and_no_seeds_are_refused():
         made.run("smal")
     with pytest.raises(ArgumentError, match="1 seed or more; got 0"):
         made.run(seeds=0)
+
+
+def test_data_of_the_user_reach_the_measurement():
+    @dataclass(frozen=True)
+    class Size:
+        data: str | None = None
+
+    seen = []
+
+    def measure(size, seeds, track):
+        seen.append(size.data)
+        return Measurement({ABOVE: [2.0]}, [])
+
+    with_data = Experiment("deer", "title", (ABOVE,), {"small": Size(), "paper": Size()}, measure)
+    with_data.run(seeds=1)
+    with_data.run(seeds=1, data="folder")
+    assert seen == [None, "folder"]
+    with pytest.raises(ArgumentError, match="takes no data; got 'folder'"):
+        experiment(lambda seeds: {}).run(data="folder")

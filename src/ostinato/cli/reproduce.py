@@ -14,6 +14,7 @@ def reproduce(
     scale: Literal["small", "paper"] = "small",
     seeds: int = 3,
     out: Path | None = None,
+    data: str | None = None,
 ) -> None:
     """Repeat a paper's experiment and compare with its numbers.
 
@@ -25,12 +26,14 @@ def reproduce(
             allow.
         seeds: how many seeds each number is measured with.
         out: the folder for JSON, CSV and picture; none: runs/reproduce/SLUG-SCALE.
+        data: data of your own in the place of what the experiment generates, if it can use any:
+            a path, as its task takes it.
     """
     experiment = find_experiment(slug)
     from ostinato.experiments.report import progress, save, show
 
     with progress() as track:
-        result = experiment.run(scale, seeds, track)
+        result = experiment.run(scale, seeds, track, data)
     for path in save(result, out or Path("runs/reproduce", f"{slug}-{scale}")):
         print(path)
     show(experiment, result)

@@ -10,7 +10,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -161,7 +161,8 @@ class Experiment:
         slug: whose paper it is.
         title: the effect in one line.
         claims: what has to hold.
-        scales: sizes by name; what a size consists of is known to `measure` only.
+        scales: sizes by name; what a size consists of is known to `measure` only. An experiment
+            that can use data of the user's has a field `data` in them, a path or None.
         measure: (size, seeds, track) -> Measurement, for the seeds 0 … seeds−1.
     """
 
@@ -171,16 +172,23 @@ class Experiment:
     scales: Mapping[str, Any]
     measure: Callable[[Any, int, Track], Measurement]
 
-    def run(self, scale: str = "small", seeds: int = 3, track: Track = silent) -> Result:
+    def run(
+        self,
+        scale: str = "small",
+        seeds: int = 3,
+        track: Track = silent,
+        data: str | None = None,
+    ) -> Result:
         """Measure and compare, on one thread; torch's random state is as before afterwards.
 
         Args:
             scale: a name in `scales`.
             seeds: how many seeds, from 0.
             track: shows the progress.
+            data: a path to data of the user's, for an experiment that can use it.
 
         Raises:
-            ArgumentError: if the scale is unknown, or there is no seed.
+            ArgumentError: if the scale is unknown, there is no seed, or no use for the data.
         """
         if scale not in self.scales:
             raise ArgumentError(
@@ -188,10 +196,15 @@ class Experiment:
             )
         if seeds < 1:
             raise ArgumentError(f"An experiment needs 1 seed or more; got {seeds}.")
+        size = self.scales[scale]
+        if data is not None:
+            if not hasattr(size, "data"):
+                raise ArgumentError(f"The experiment {self.slug!r} takes no data; got {data!r}.")
+            size = replace(size, data=data)
         begin = time.perf_counter()
         # The nets are small: a second thread costs more than it gives, on a busy machine far more.
         with threads(1), torch.random.fork_rng(devices=[]):
-            measured = self.measure(self.scales[scale], seeds, track)
+            measured = self.measure(size, seeds, track)
         rows = [claim.row(measured.values[claim]) for claim in self.claims]
         seconds = time.perf_counter() - begin
         return Result(self.slug, scale, seeds, rows, seconds, measured.panels)
