@@ -1,0 +1,290 @@
+"""Newton's method over a whole sequence: when it is fast, when it fails, and what damping saves.
+
+Y. H. Lim, Q. Zhu, J. Selfridge, M. F. Kasim, "Parallelizing non-linear sequential models over the
+sequence length", ICLR 2024, arXiv 2309.12252 (DEER); X. Gonzalez, A. Warrington, J. T. H. Smith,
+S. W. Linderman, "Towards Scalable and Stable Parallelization of Nonlinear RNNs", NeurIPS 2024,
+arXiv 2407.19115 (quasi-DEER, ELK).
+
+Networks h = tanh(W h + x), W of N(0, g²/n), whose gain g takes them from forgetting to chaos
+(`deer_networks`); a GRU that draws a sine by itself after training; GRUs timed on one core; and one
+that learns to classify sequences of 4,096 steps, once by Newton's method and once step by step
+(`deer_training`).
+
+The papers measure speed on a GPU, against a loop that is slow there. Here it is one core, the loop
+is eager torch, and generated code stands beside it. They train for days on a data set that is not
+at hand; here it is minutes, on the task `which_process` or, with `data`, on the speakers of spoken
+digits. The sine is drawn for 1,000 steps, where they take 10,000: there ELK needs thousands of
+iterations too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+
+from ostinato.cells.gru import GRUCell
+from ostinato.engines.parallel.newton import Solve
+from ostinato.engines.parallel.solves import newton
+from ostinato.experiments.deer_networks import (
+    Network,
+    draw_sine,
+    error_of_fallback,
+    error_of_gradient,
+    left_by_damping,
+    needed,
+    order_of_convergence,
+    solve,
+)
+from ostinato.experiments.deer_training import accuracy, long_task, train, train_by_newton
+from ostinato.experiments.experiment import Claim, Curve, Experiment, Measurement, Panel, Track
+from ostinato.over.time import RNN
+from ostinato.tasks.task import Symbols
+
+__papers__ = ("deer",)
+
+SAME = Claim("tanh net, g = 0.9: iterations at 4 T over those at T", "few, whatever T", at_most=1.5)
+SPAN = Claim("tanh net: iterations at g = 1.5 over those at g = 0.5", "6 (derived)", at_least=3)
+EXPONENT = Claim(
+    "rank correlation of iterations and largest Lyapunov exponent",
+    "grows with it (derived)",
+    at_least=0.9,
+)
+CHAOS = Claim("g = 3: nets not solved in 100 iterations (%)", "fails (derived)", at_least=100)
+FALLBACK = Claim("g = 3: error of what is returned instead", "none said", at_most=0)
+ORDER = Claim("GRU, n = 5, T = 50: order of convergence", "2 (quadratic)", at_least=1.7)
+GRADIENT = Claim(
+    "states by the diagonal: relative error of the gradient",
+    "0 in theory; the released code is biased",
+    at_most=1e-10,
+)
+SPEED = Claim(
+    "GRU, n = 2, T = 10,000: time of the loop over Newton's",
+    "18 … 2029 on a GPU, n = 1",
+    at_least=2,
+)
+FALL = Claim("the same ratio at n = 2 over that at n = 16", "falls as n³", at_least=3)
+FUSED = Claim("GRU, n = 2: time of Newton over that of generated code", "none said", at_least=1)
+DAMPED = Claim(
+    "tanh net, n = 5, g = 1.1: residual after 4 iterations, ELK over Newton",
+    "0.04 (derived, of the error)",
+    at_most=0.5,
+)
+SINE = Claim(
+    "GRU that draws a sine: iterations of Newton (T if unsolved) over those of ELK",
+    "far more (figure only)",
+    at_least=2,
+)
+CURVE = Claim(
+    "training by Newton and step by step: largest difference of the losses (nats)",
+    "same curve",
+    at_most=0.05,
+)
+SOLVED = Claim("windows of training that Newton solved (%)", "all", at_least=90)
+ACCURACY = Claim(
+    "trained by Newton: test accuracy above chance (points)",
+    "88 % of 5 classes (EigenWorms)",
+    at_least=20,
+)
+
+GAINS = (0.5, 0.9, 1.2, 1.5, 2.0)
+_SIZES = (2, 4, 8, 16)
+# Name of a curve: method and damping.
+_METHODS = {
+    "Newton": ("full", 0.0),
+    "quasi-Newton": ("quasi", 0.0),
+    "ELK": ("full", 0.01),
+    "quasi-ELK": ("quasi", 1.0),
+}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes of the experiment.
+
+    Attributes:
+        steps: T of the tanh nets of 16 units.
+        nets: of these, for each seed and gain; the median counts.
+        small_nets: of 5 units, for damping; the geometric mean counts.
+        timed_steps: T of the GRUs that are timed.
+        repeats: pairs of timings.
+        sine_updates: optimizer steps of the GRU that draws a sine.
+        sine_steps: how far it draws.
+        updates: optimizer steps of the classifier.
+        hidden: its units.
+        data: a folder of spoken digits; None: `which_process`.
+    """
+
+    steps: int = 512
+    nets: int = 3
+    small_nets: int = 8
+    timed_steps: int = 10_000
+    repeats: int = 3
+    sine_updates: int = 600
+    sine_steps: int = 1000
+    updates: int = 60
+    hidden: int = 4
+    data: str | None = None
+
+
+Values = Mapping[Claim, float]
+"""What one seed measured."""
+Part = Callable[[Scale], tuple[Values, Mapping[str, Sequence[float]]]]
+"""Measures some claims from torch's random state, and curves by name."""
+
+
+def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
+    """Measure every part with the seeds 0 … seeds−1."""
+    values: dict[Claim, list[float]] = {claim: [] for claim in EXPERIMENT.claims}
+    panels = []
+    for part, (x_label, y_label, x) in _PARTS.items():
+        runs = []
+        for seed in track(range(seeds), y_label):
+            torch.manual_seed(seed)
+            found, curves = part(scale)
+            runs.append(curves)
+            for claim, value in found.items():
+                values[claim].append(value)
+        shared = [Curve(name, x(scale), [run[name] for run in runs]) for name in runs[0]]
+        panels.append(Panel(x_label, y_label, shared))
+    return Measurement(values, panels)
+
+
+def gains(scale: Scale) -> tuple[Values, Mapping[str, Sequence[float]]]:
+    """Iterations by gain and exponent, where it is easy, hard and hopeless."""
+    most, exponents, counts = scale.steps, list[float](), dict[float, list[int]]()
+    others: dict[str, list[float]] = {"quasi-Newton": [], "Jacobi": []}
+    for gain in GAINS:
+        nets = [Network.draw(gain, 16, scale.steps) for _ in range(scale.nets)]
+        exponents += [net.exponent() for net in nets]
+        counts[gain] = [_iterations(net, "full", most) for net in nets]
+        for name, method in zip(others, ("quasi", "jacobi"), strict=True):
+            others[name].append(_iterations(nets[0], method, most))
+    long = [_iterations(Network.draw(0.9, 16, 4 * scale.steps), "full", most) for _ in nets]
+    chaotic = [error_of_fallback(Network.draw(3.0, 16, scale.steps)) for _ in nets]
+    middle = {gain: median(found) for gain, found in counts.items()}
+    return {
+        SAME: median(long) / middle[0.9],
+        SPAN: middle[1.5] / middle[0.5],
+        EXPONENT: rank_correlation(exponents, [n for gain in GAINS for n in counts[gain]]),
+        CHAOS: 100 * sum(unsolved for unsolved, _ in chaotic) / len(chaotic),
+        FALLBACK: max(error for _, error in chaotic),
+        ORDER: order_of_convergence(),
+        GRADIENT: error_of_gradient(),
+        DAMPED: left_by_damping(scale.small_nets),
+    }, {"Newton": list(middle.values()), **others}
+
+
+def speed(scale: Scale) -> tuple[Values, Mapping[str, Sequence[float]]]:
+    """A GRU by eager loop, by Newton's method and by generated code."""
+    loop, generated = [], []
+    for size in _SIZES:
+        cell, x = GRUCell(size, size), torch.randn(1, scale.timed_steps, size)
+        by_newton = _run(cell, x, "parallel")
+        loop.append(_ratio(_run(cell, x, "reference"), by_newton, scale.repeats))
+        generated.append(_ratio(_run(cell, x, "auto"), by_newton, scale.repeats))
+    return {
+        SPEED: loop[0],
+        FALL: loop[0] / loop[-1],
+        FUSED: 1 / generated[0],
+    }, {"eager loop": loop, "generated code": generated}
+
+
+def sine(scale: Scale) -> tuple[Values, Mapping[str, Sequence[float]]]:
+    """A GRU that reads its own output, solved from its initial state over many periods."""
+    cell, most = draw_sine(scale.sine_updates), scale.sine_steps
+    x = torch.zeros(1, most, 1)
+    solves = {
+        name: solve(cell, x, method=method, damping=damping, tolerance=1e-4, iterations=most)
+        for name, (method, damping) in _METHODS.items()
+    }
+    counts = {name: needed(found, most) for name, found in solves.items()}
+    curves = {name: _followed(found, _tenths(scale)) for name, found in solves.items()}
+    return {SINE: counts["Newton"] / counts["ELK"]}, curves
+
+
+def training(scale: Scale) -> tuple[Values, Mapping[str, Sequence[float]]]:
+    """The same classifier from the same weights, trained both ways."""
+    task = long_task(scale.data)
+    assert isinstance(task.outputs, Symbols)
+    with torch.random.fork_rng(devices=[]):
+        _, step_by_step = train(task, scale.hidden, "auto", scale.updates)
+    model, by_newton, solved = train_by_newton(task, scale.hidden, scale.updates)
+    pairs = zip(step_by_step, by_newton, strict=True)
+    return {
+        CURVE: max(abs(a - b) for a, b in pairs),
+        SOLVED: 100 * solved,
+        ACCURACY: accuracy(model, task) - 100 / task.outputs.count,
+    }, {"step by step": step_by_step, "Newton": by_newton}
+
+
+def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
+    """Spearman's coefficient; equal values share their mean rank."""
+    ranks = []
+    for values in (torch.tensor(a), torch.tensor(b)):
+        below, same = values[:, None] > values, values[:, None] == values
+        ranks.append((below + same / 2).sum(1))
+    return float(torch.corrcoef(torch.stack(ranks))[0, 1])
+
+
+def _iterations(net: Network, method: str, most: int) -> int:
+    found = solve(net.cell, net.x, method=method, tolerance=1e-8, iterations=most)
+    return needed(found, most)
+
+
+def _run(cell: GRUCell, x: torch.Tensor, engine: str) -> Callable[[], object]:
+    rnn = RNN(cell, engine)
+
+    def forward() -> object:
+        with torch.no_grad(), newton(tolerance=1e-4):
+            return rnn(x)
+
+    return forward
+
+
+def _ratio(above: Callable[[], object], below: Callable[[], object], repeats: int) -> float:
+    """Time over time, measured in turn; the median."""
+    above(), below()
+    return median(_seconds(above) / _seconds(below) for _ in range(repeats))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def _tenths(scale: Scale) -> list[int]:
+    return list(range(0, scale.sine_steps + 1, max(1, scale.sine_steps // 40)))
+
+
+def _followed(found: Solve, at: Sequence[int]) -> list[float]:
+    """The residual after some numbers of iterations; where it ended, it stays."""
+    return [found.residuals[min(k, found.iterations)] for k in at]
+
+
+_PARTS: dict[Part, tuple[str, str, Callable[[Scale], Sequence[float]]]] = {
+    gains: ("gain", "iterations", lambda scale: GAINS),
+    speed: ("units", "time over that of Newton's method", lambda scale: _SIZES),
+    sine: ("iteration", "residual", _tenths),
+    training: ("update", "loss (nats)", lambda scale: range(scale.updates)),
+}
+
+EXPERIMENT = Experiment(
+    slug="deer",
+    title="Newton's method over a whole sequence (DEER), its diagonal and its damping (ELK)",
+    claims=(
+        *(SAME, SPAN, EXPONENT, CHAOS, FALLBACK, ORDER, GRADIENT),
+        *(SPEED, FALL, FUSED, DAMPED, SINE, CURVE, SOLVED, ACCURACY),
+    ),
+    scales={
+        "small": Scale(),
+        "paper": Scale(
+            steps=4096, nets=10, timed_steps=100_000, sine_steps=10_000, updates=1000, hidden=8
+        ),
+    },
+    measure=measure,
+)
