@@ -93,6 +93,14 @@ def test_the_state_continues_a_sequence(stride):
     check(layer, x, state)
 
 
+@pytest.mark.parametrize("stride", STRIDES)
+def test_against_time(stride):
+    cell, x = make_cell("GRU", 3, 4).double(), sequences()
+    y = Strided(ost.RNN(cell, reverse=True), stride)(x)[0]
+    flipped = Strided(ost.RNN(cell), stride)(x.flip(1))[0].flip(1)
+    torch.testing.assert_close(y, flipped)
+
+
 def test_padding_of_nan_leaks_nowhere():
     layer, x = layer_of(3), sequences()
     x[1, 4:] = torch.nan

@@ -32,10 +32,11 @@ class Strided(SequenceLayer):
         y, state = layer(x)                        # x (B, T, 64), y (B, T, 8)
 
     The state holds the s states that the next s steps read, the next first: leaves (B, s, ...).
-    After a reset all of them are fresh.
+    After a reset all of them are fresh. Around a layer that runs against time outputs are those of
+    every s-th step too, but the state has no next step to go on with.
 
     Args:
-        layer: what runs along time on each of the interleaved sequences.
+        layer: what runs on each of the interleaved sequences.
         stride: s.
 
     Raises:

@@ -95,7 +95,8 @@ class Solve:
 
     Attributes:
         outcome: how it ended.
-        residuals: largest |h_t − f_t(h_{t−1})|, relative, at the guess and after each iteration.
+        residuals: largest element of h_t − f_t(h_{t−1}), relative, at the guess and after each
+            iteration.
         first: the first step of the window.
         steps: how many there are.
         engine: the engine that evaluated the window instead, if it was not solved.

@@ -36,7 +36,7 @@ def solve_ode(
 ) -> Tensor:
     """Solve y' = f(y, x(t)), y(t_0) = init, at all times together.
 
-    The equation must not be stiff from one time to the next: |∂f/∂y| Δ well below 3. Method,
+    The equation must not be stiff from one time to the next: ∂f/∂y · Δ well below 3. Method,
     tolerance and iterations are those of `ost.newton`.
 
         times = torch.linspace(0, 10, 1001)

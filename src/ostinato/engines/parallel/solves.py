@@ -27,6 +27,8 @@ def newton(
 ) -> Iterator[list[Solve]]:
     """Choose how `engine="parallel"` solves nonlinear steps inside the block, and see how it went.
 
+    For example::
+
         with ost.newton(window=512) as solves:
             y, state = ost.RNN(cell, engine="parallel")(x)
         print(*solves, sep="\\n")
@@ -42,7 +44,7 @@ def newton(
         damping: λ of a trust region that keeps states near those of the iteration before (ELK);
             it shrinks with the residual, so that it vanishes at the solution. For steps on the
             edge of chaos, 0.01 to 1; 0: none.
-        tolerance: largest residual |h_t − f(h_{t−1})|, relative to the largest state; None:
+        tolerance: largest element of h_t − f(h_{t−1}), relative to the largest state; None:
             1e-5 in float32, 1e-12 in float64.
         iterations: after so many a window is given up.
         window: steps that are solved together, each window from the end of the one before;
