@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from ostinato.core.errors import DataError
 from ostinato.experiments import deer
 from ostinato.experiments.deer import EXPERIMENT, Scale, rank_correlation
 
@@ -50,6 +51,11 @@ def test_there_is_a_panel_for_each_part(measured):
 def test_what_holds_at_any_size_holds(measured):
     for claim in (deer.GRADIENT, deer.CURVE, deer.SOLVED):
         assert claim.row(measured.values[claim]).holds
+
+
+def test_data_that_cannot_be_read_are_told_at_once(tmp_path):
+    with pytest.raises(DataError, match="holds no recording"):
+        EXPERIMENT.run(seeds=1, data=str(tmp_path), track=lambda items, text: pytest.fail(text))
 
 
 def test_rank_correlation():

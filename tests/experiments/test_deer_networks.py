@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
 import pytest
@@ -45,10 +46,12 @@ def test_what_is_not_solved_counts_as_the_cap():
     assert needed(Solve(Outcome.CONVERGED, (1.0, 0.1, 0.0)), 40) == 2
 
 
-def test_chaos_falls_back_to_the_right_values():
+def test_chaos_falls_back_to_the_right_values(caplog):
     unsolved, error = error_of_fallback(Network.draw(3.0, 16, 512))
     assert unsolved
     assert error == 0
+    assert not caplog.text
+    assert not logging.getLogger("ostinato").disabled
     solved, error = error_of_fallback(Network.draw(0.5, 16, 64))
     assert not solved
     assert error < 1e-10

@@ -141,6 +141,8 @@ Part = Callable[[Scale], tuple[Values, Mapping[str, Sequence[float]]]]
 
 def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
     """Measure every part with the seeds 0 … seeds−1."""
+    # Data that cannot be read are told before minutes of measuring, not after.
+    long_task(scale.data)
     values: dict[Claim, list[float]] = {claim: [] for claim in EXPERIMENT.claims}
     panels = []
     for part, (x_label, y_label, x) in _PARTS.items():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -49,10 +52,21 @@ class Network:
         return growth / self.x.shape[1]
 
 
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """No warnings: what is not solved is what is measured here, and would fill pages."""
+    logger = logging.getLogger("ostinato")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
 @torch.no_grad()
 def solve(cell: Cell, x: Tensor, state: Tensor | None = None, **options: object) -> Solve:
     """Solve all steps of x (1, T, D) in one window."""
-    with newton(window=x.shape[1], **options) as solves:  # type: ignore[arg-type]
+    with _unlogged(), newton(window=x.shape[1], **options) as solves:  # type: ignore[arg-type]
         RNN(cell, "parallel")(x, state)
     return solves[0]
 
@@ -65,7 +79,7 @@ def needed(found: Solve, most: int) -> int:
 @torch.no_grad()
 def error_of_fallback(network: Network) -> tuple[bool, float]:
     """Whether 100 iterations do not solve a network, and how far off what is returned is then."""
-    with newton(window=network.x.shape[1]) as solves:
+    with _unlogged(), newton(window=network.x.shape[1]) as solves:
         found = RNN(network.cell, "parallel")(network.x)[0]
     # In chaos two engines part company; what ran it instead is what it has to equal.
     expected = RNN(network.cell, solves[0].engine or "reference")(network.x)[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,6 +20,7 @@ _BATCH, _RATE = 8, 3e-2
 _GAIN = 8.0
 
 
+@cache
 def long_task(data: str | None) -> Task:
     """The speakers of spoken digits in a folder, or the five processes; T = 4,096."""
     return WhichProcessTask() if data is None else SpokenDigitsTask(data, label="speaker")
