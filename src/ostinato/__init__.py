@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ostinato.core.scan import scan as scan
     from ostinato.engines.parallel.affine import affine_scan as affine_scan
     from ostinato.engines.parallel.associative import associative_scan as associative_scan
+    from ostinato.engines.parallel.dae import solve_dae as solve_dae
+    from ostinato.engines.parallel.ode import solve_ode as solve_ode
     from ostinato.engines.parallel.solves import newton as newton
     from ostinato.over.contract import check_cell as check_cell
     from ostinato.over.drop_in import GRU as GRU
@@ -44,6 +46,8 @@ _HOME = {
     "explain": "over.explain",
     "newton": "engines.parallel.solves",
     "scan": "core.scan",
+    "solve_dae": "engines.parallel.dae",
+    "solve_ode": "engines.parallel.ode",
 }
 
 __all__ = ["__version__", *_HOME]

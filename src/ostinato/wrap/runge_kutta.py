@@ -47,7 +47,7 @@ class RungeKutta(Cell):
         rnn = ost.RNN(RungeKutta(field, size=2, method="rk4", delta=0.01))
         y, state = rnn(x, y0)                        # x (B, T, D), y (B, T, 2), at the steps' ends
 
-    Any engine runs it. `engines.parallel.ode.solve_ode` solves the same equation with a step of its
+    Any engine runs it. `ost.solve_ode` solves the same equation with a step of its
     own that is second order and knows y at both ends.
 
     Args:
