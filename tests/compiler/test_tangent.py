@@ -50,6 +50,17 @@ def test_a_new_carry_that_does_not_read_the_old_one_has_no_derivative():
     assert not moved.any()
 
 
+def test_a_number_among_the_parameters():
+    gain = torch.tensor(0.7, dtype=torch.float64)
+    h, x, v = torch.randn(3, 2, 4, dtype=torch.float64).unbind()
+    parts = stages(split(trace(lambda h, x: (torch.tanh(gain * h + x), h), h, x)))
+    fixed = parts.constants()
+    fed = parts.inputs(2, x, *fixed)
+    new, moved = tangent(parts.core, [h], fed, fixed)(h, v, *fed, *fixed)
+    torch.testing.assert_close(new, torch.tanh(gain * h + x))
+    torch.testing.assert_close(moved, gain * v * (1 - new**2))
+
+
 def test_nothing_is_left_that_changes_nothing():
     parts, carry, x = parts_of("ParaGRU")
     fixed = parts.constants()

@@ -33,7 +33,10 @@ def tangent(
     count = len(carry)
 
     def push(*given: Tensor) -> list[Tensor]:
-        h, v, rest = given[:count], given[count : 2 * count], given[2 * count :]
+        h, v = given[:count], given[count : 2 * count]
+        # Of the derivative of a product with a tensor without axes torch makes an operation of
+        # its own, which takes such tensors on the CPU only.
+        rest = [each if each.dim() else each.reshape(1) for each in given[2 * count :]]
         with forward_ad.dual_level():
             duals = map(forward_ad.make_dual, h, v)
             new = core(h[0].shape[0], *duals, *rest)[:count]
