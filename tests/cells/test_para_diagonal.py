@@ -12,55 +12,91 @@ from ostinato.cells import make_cell
 from ostinato.cells.para_diagonal import check_clip, clipped
 from ostinato.core.errors import ArgumentError
 from ostinato.core.state import leaves
+from ostinato.engines.parallel.newton import Outcome
 
 CELLS = ("ParaGRU", "ParaLSTM")
+F64 = torch.float64
 
 
-def newton(cell, x, iterations):
-    """States (T, B, H, S) after Newton steps from f(0, x), and the residual of each iterate."""
-    zero = cell.initial_state(1)
-    size = len(leaves(zero))
+def outcome(cell, engine, x, init):
+    """Outputs, last state, and the gradients of x, the first state and every parameter."""
+    given = [x, *init, *cell.parameters()]
+    y, state = ost.RNN(cell, engine)(x, init if len(init) > 1 else init[0])
+    results = [y, *leaves(state)]
+    loss = sum((each * (each + 1)).sum() for each in results)
+    return [*results, *torch.autograd.grad(loss, given)]
 
-    def f(*parts):
-        state = parts if size > 1 else parts[0]
-        return torch.stack(leaves(cell(x, state)[1]), -1)
 
-    def derivative(parts):
-        one = torch.ones_like(parts[0])
-        unit = [[one if i == j else 0 * one for i in range(size)] for j in range(size)]
-        return torch.stack([torch.func.jvp(f, parts, tuple(t))[1] for t in unit], -1)
+@pytest.mark.parametrize("steps", [1, 2, 33])
+@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.parametrize("name", CELLS)
+def test_newton_equals_the_loop_in_values_and_all_gradients(name, heads, steps):
+    torch.manual_seed(0)
+    cell = make_cell(name, 6, 6, heads=heads, clip=0.9, dtype=F64)
+    x = torch.randn(2, steps, 6, dtype=F64, requires_grad=True)
+    first = leaves(cell.initial_state(2))
+    init = tuple(torch.randn_like(leaf).clamp(-1, 1).requires_grad_() for leaf in first)
+    found = outcome(cell, "parallel", x, init)
+    for ours, expected in zip(found, outcome(cell, "reference", x, init), strict=True):
+        assert expected.any()
+        scale = float(expected.detach().abs().max())
+        torch.testing.assert_close(ours, expected, atol=1e-13 * max(1.0, scale), rtol=0)
 
-    start = torch.zeros(*x.shape[:2], cell.hidden_size, size, dtype=x.dtype)
-    states, residuals = f(*start.unbind(-1)), []
-    for _ in range(iterations + 1):
-        before = torch.cat([start[:1], states[:-1]]).unbind(-1)
-        residual = f(*before) - states
-        residuals.append(float(residual.abs().max()))
-        states = states + ost.affine_scan(derivative(before), residual, kind="block")
-    return states, residuals
+
+@pytest.mark.parametrize("dtype", [torch.float32, F64])
+@pytest.mark.parametrize("name", CELLS)
+def test_newton_needs_few_iterations_at_the_beginning_however_many_steps(name, dtype):
+    torch.manual_seed(0)
+    cell, counts = make_cell(name, 16, 16, heads=2, dtype=dtype), []
+    for steps in (256, 2048):
+        with torch.no_grad(), ost.newton() as solves:
+            ost.RNN(cell, "parallel")(torch.randn(2, steps, 16, dtype=dtype))
+        counts.append(solves[0].iterations)
+        assert solves[0].outcome is Outcome.CONVERGED
+        assert solves[0].residuals[0] > 1e-2
+        assert solves[0].residual <= 1e-5
+    assert counts[0] == counts[1] <= 4
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_newton_converges_in_four_iterations_at_the_beginning(name):
+def test_the_error_of_newton_squares(name):
     torch.manual_seed(0)
-    cell = make_cell(name, 16, 16, heads=2)
-    with torch.no_grad():
-        _, residuals = newton(cell, torch.randn(2048, 2, 16), 4)
-    assert residuals[0] > 1e-2
-    assert residuals[4] <= 1e-5
-
-
-@pytest.mark.parametrize("name", CELLS)
-def test_newton_finds_the_states_of_the_loop_quadratically(name):
-    torch.manual_seed(0)
-    cell = make_cell(name, 6, 6, dtype=torch.float64)
-    x = torch.randn(33, 2, 6, dtype=torch.float64)
-    with torch.no_grad():
-        states, residuals = newton(cell, x, 6)
-        expected = ost.RNN(cell)(x.transpose(0, 1), return_states=True)[2]
-    found = torch.stack(leaves(expected), -1).transpose(0, 1)
-    torch.testing.assert_close(states, found, atol=1e-13, rtol=0)
+    cell = make_cell(name, 6, 6, dtype=F64)
+    with torch.no_grad(), ost.newton() as solves:
+        ost.RNN(cell, "parallel")(torch.randn(2, 33, 6, dtype=F64))
+    residuals = solves[0].residuals
+    assert residuals[-1] < 1e-14
     assert all(b < 3 * a**2 + 1e-15 for a, b in pairwise(residuals[1:]))
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_windows_hand_the_state_over(name):
+    torch.manual_seed(0)
+    cell, x = make_cell(name, 6, 6, dtype=F64), torch.randn(2, 33, 6, dtype=F64)
+    whole = ost.RNN(cell, "parallel")(x)
+    with ost.newton(window=8) as solves:
+        parts = ost.RNN(cell, "parallel")(x)
+    assert [solve.steps for solve in solves] == [8, 8, 8, 8, 1]
+    torch.testing.assert_close(parts, whole, atol=1e-13, rtol=0)
+
+
+@pytest.mark.parametrize(("name", "most"), [("ParaGRU", 1), ("ParaLSTM", 2)])
+def test_without_recurrent_weights_newton_is_done_at_once(name, most):
+    """c is affine then; tanh(c) of the LSTM takes the second iteration."""
+    cell = make_cell(name, 6, 6, dtype=F64)
+    for diagonal in (cell.recur, *([cell.peepholes] if name == "ParaLSTM" else [])):
+        torch.nn.init.zeros_(diagonal)
+    x = torch.randn(2, 33, 6, dtype=F64)
+    with torch.no_grad():
+        for guess in (
+            None,
+            lambda call: [torch.rand(33, 2, 6, dtype=F64)] * len(leaves(call.init)),
+        ):
+            with ost.newton(guess=guess) as solves:
+                found = ost.RNN(cell, "parallel")(x)
+            assert solves[0].iterations == most
+            expected = ost.RNN(cell, "reference")(x)
+            torch.testing.assert_close(found, expected, atol=1e-13, rtol=0)
 
 
 @pytest.mark.parametrize("name", CELLS)

@@ -5,6 +5,11 @@ import torch
 
 import ostinato as ost
 from ostinato.cells.para_gru import ParaGRUCell
+from ostinato.compiler.fission import split
+from ostinato.compiler.structure import structure
+from ostinato.compiler.trace import trace
+from ostinato.engines.parallel.affine_map import Pointwise
+from ostinato.engines.parallel.linearise import Core, groups, linearise
 
 F64 = torch.float64
 
@@ -39,6 +44,16 @@ def test_the_jacobian_by_its_formula_and_diagonal():
     )  # fmt: skip
     found = torch.func.vmap(torch.func.jacrev(lambda x, h: cell(x, h)[0], 1))(x, h)
     torch.testing.assert_close(found, torch.diag_embed(expected), atol=1e-13, rtol=0)
+    traced = trace(lambda h, x: cell(x, h)[::-1], h, x)
+    (group,) = groups(structure(split(traced)))
+    assert isinstance(group.form, Pointwise)
+    core = Core(
+        run=lambda carry: [cell(x, carry[0])[1]],
+        push=lambda h, along: torch.func.jvp(lambda h: cell(x, h)[1], tuple(h), tuple(along)),
+    )
+    ((a, b),) = linearise(core, [h], [group], steps=5)
+    torch.testing.assert_close(a[:, 0], expected, atol=1e-13, rtol=0)
+    torch.testing.assert_close(b[:, 0], cell(x, h)[1], atol=1e-13, rtol=0)
 
 
 def test_gradients_of_the_parameters_by_their_formulas():

@@ -5,6 +5,11 @@ import torch
 import ostinato as ost
 from ostinato.cells.lstm import LSTMCell
 from ostinato.cells.para_lstm import ParaLSTMCell
+from ostinato.compiler.fission import split
+from ostinato.compiler.structure import structure
+from ostinato.compiler.trace import trace
+from ostinato.engines.parallel.affine_map import Matrices
+from ostinato.engines.parallel.linearise import Core, groups, linearise
 
 F64 = torch.float64
 
@@ -46,6 +51,19 @@ def test_the_jacobian_by_its_formula_in_blocks_of_diagonals():
     for found_row, expected_row in zip(found, expected, strict=True):
         for block, diagonal in zip(found_row, expected_row, strict=True):
             torch.testing.assert_close(block, torch.diag_embed(diagonal), atol=1e-13, rtol=0)
+    traced = trace(lambda state, x: cell(x, state)[::-1], (h, c), x)
+    (group,) = groups(structure(split(traced)))
+    assert isinstance(group.form, Matrices)
+    assert group.passes == 2
+
+    def push(carry, along):
+        new, moved = torch.func.jvp(lambda *s: cell(x, s)[1], tuple(carry), tuple(along))
+        return [*new, *moved]
+
+    core = Core(run=lambda carry: list(cell(x, carry)[1]), push=push)
+    ((a, _),) = linearise(core, [h, c], [group], steps=5)
+    blocks = torch.stack([torch.stack(row, -1) for row in expected], -2)
+    torch.testing.assert_close(a[:, 0], blocks, atol=1e-13, rtol=0)
 
 
 def test_the_contract_with_heads_and_without_a_bound():
