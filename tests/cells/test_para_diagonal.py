@@ -9,7 +9,7 @@ import torch
 
 import ostinato as ost
 from ostinato.cells import make_cell
-from ostinato.cells.para_diagonal import check_clip, clipped
+from ostinato.cells.para_diagonal import check, clipped
 from ostinato.core.errors import ArgumentError
 from ostinato.core.state import leaves
 from ostinato.engines.parallel.newton import Outcome
@@ -110,6 +110,19 @@ def test_how_they_begin(name):
     assert float(make_cell(name, 3, 2).recur.detach().abs().max()) <= 0.9
 
 
+@pytest.mark.parametrize("heads", [1, 4])
+@pytest.mark.parametrize(("name", "gate"), [("ParaGRU", 1), ("ParaLSTM", 0)])
+def test_how_the_released_ones_begin(name, gate, heads):
+    torch.manual_seed(0)
+    cell = make_cell(name, 64, 256, heads=heads, initial="released")
+    bound = (6 * heads / (64 + 256)) ** 0.5
+    assert bound > float(cell.input.weight.detach().abs().max()) > 0.99 * bound
+    assert float(cell.recur.detach().std()) == pytest.approx(2 / (5 * 256) ** 0.5, rel=0.1)
+    biases = cell.input.bias.detach().view(3, 256)
+    torch.testing.assert_close(biases[gate], -torch.linspace(0, 1, 256))
+    assert int(biases.any(1).sum()) == 1
+
+
 @pytest.mark.parametrize("name", CELLS)
 @pytest.mark.parametrize("clip", [0.5, 0.9, None])
 def test_the_state_stays_between_minus_one_and_one(name, clip):
@@ -127,7 +140,9 @@ def test_clipping_bounds_every_element_and_stops_its_gradient():
     assert clipped(a, 0.5).tolist() == pytest.approx([-0.5, -0.3, 0.4, 0.5])
     assert clipped(a, None) is a
     with pytest.raises(ArgumentError, match="clip must be positive"):
-        check_clip(0.0)
+        check(0.0, "paper")
+    with pytest.raises(ArgumentError, match="Did you mean 'released'"):
+        check(None, "release")
 
 
 @pytest.mark.parametrize("name", CELLS)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.cells.block_linear import stacked_linear
-from ostinato.cells.para_diagonal import begin, check_clip, clipped
+from ostinato.cells.para_diagonal import begin, check, clipped
 from ostinato.core.cell import Cell
 
 __papers__ = ("pararnn",)
@@ -37,6 +37,8 @@ class ParaGRUCell(Cell):
         clip: bound of |a|; a beyond it has no gradient. The paper takes 0.5 for language, 0.9
             for synthetic tasks, and None, no bound, for parity. Without a bound, evaluation by
             Newton's method may need as many iterations as there are steps.
+        initial: how parameters begin: "paper", for language, or "released", as in the authors'
+            code.
         bias: whether there is b.
         device: of the parameters.
         dtype: of the parameters.
@@ -44,7 +46,8 @@ class ParaGRUCell(Cell):
     Shapes: x (B, D); state and output (B, H); `recur` (3, H) holds a_r, a_z, a_n.
 
     Raises:
-        ArgumentError: if the sizes cannot be divided by the heads, or `clip` is not positive.
+        ArgumentError: if the sizes cannot be divided by the heads, `clip` is not positive, or
+            `initial` is not known.
     """
 
     def __init__(
@@ -54,21 +57,22 @@ class ParaGRUCell(Cell):
         *,
         heads: int = 1,
         clip: float | None = 0.5,
+        initial: str = "paper",
         bias: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_clip(clip)
+        check(clip, initial)
         self.input_size, self.hidden_size = input_size, hidden_size
-        self.heads, self.clip = heads, clip
+        self.heads, self.clip, self.initial = heads, clip, initial
         self.input = stacked_linear(input_size, hidden_size, heads, 3, bias, device, dtype)
         self.recur = nn.Parameter(torch.empty(3, hidden_size, device=device, dtype=dtype))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw B and a as the paper does for language, and zero b."""
-        begin(self.input, self.recur)
+        """Draw B and a, and set b, as `initial` says."""
+        begin(self.initial, 1, self.input, self.recur)
 
     def initial_state(self, batch_size: int) -> Tensor:
         """Zeros (B, H)."""

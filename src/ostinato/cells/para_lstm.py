@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.cells.block_linear import stacked_linear
-from ostinato.cells.para_diagonal import begin, check_clip, clipped
+from ostinato.cells.para_diagonal import begin, check, clipped
 from ostinato.core.cell import Cell
 
 __papers__ = ("pararnn",)
@@ -35,6 +35,8 @@ class ParaLSTMCell(Cell):
         hidden_size: H.
         heads: K: each of K slices of x feeds one slice of h and c only; a divisor of D and H.
         clip: bound of |a| and |p|, as in `ParaGRUCell`; None: no bound.
+        initial: how parameters begin: "paper", for language, or "released", as in the authors'
+            code.
         bias: whether there is b.
         device: of the parameters.
         dtype: of the parameters.
@@ -43,7 +45,8 @@ class ParaLSTMCell(Cell):
     (2, H) holds p_f, p_o.
 
     Raises:
-        ArgumentError: if the sizes cannot be divided by the heads, or `clip` is not positive.
+        ArgumentError: if the sizes cannot be divided by the heads, `clip` is not positive, or
+            `initial` is not known.
     """
 
     def __init__(
@@ -53,22 +56,23 @@ class ParaLSTMCell(Cell):
         *,
         heads: int = 1,
         clip: float | None = 0.5,
+        initial: str = "paper",
         bias: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_clip(clip)
+        check(clip, initial)
         self.input_size, self.hidden_size = input_size, hidden_size
-        self.heads, self.clip = heads, clip
+        self.heads, self.clip, self.initial = heads, clip, initial
         self.input = stacked_linear(input_size, hidden_size, heads, 3, bias, device, dtype)
         self.recur = nn.Parameter(torch.empty(3, hidden_size, device=device, dtype=dtype))
         self.peepholes = nn.Parameter(torch.empty(2, hidden_size, device=device, dtype=dtype))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw B, a and p as the paper does for language, and zero b."""
-        begin(self.input, self.recur, self.peepholes)
+        """Draw B, a and p, and set b, as `initial` says."""
+        begin(self.initial, 0, self.input, self.recur, self.peepholes)
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, Tensor]:
         """Zeros: h and c (B, H)."""
