@@ -1,0 +1,90 @@
+"""ParaRNN: nonlinear recurrences whose states are found for all steps together.
+
+F. Danieli, P. Rodríguez, M. Sarabia, X. Suau, L. Zappella, "ParaRNN: Unlocking Parallel Training
+of Nonlinear RNNs for Large Language Models", ICLR 2026, arXiv 2510.21450.
+
+What the paper claims, and where it is measured: few iterations however long the sequence, with
+the exact gradient (`pararnn_solves`; after training on text `pararnn_language`); tasks that a
+linear recurrence cannot learn (`pararnn_parity`) or that need memory (`pararnn_recall`); speed
+against the plain loop (`pararnn_speed`); language (`pararnn_language`).
+
+Nets are trained with the engine that is fastest here, a compiled loop: on the CPU Newton's method
+beats the loop in Python, not that one. Beyond the paper, parity shows where few iterations end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ostinato.experiments import (
+    pararnn_language,
+    pararnn_parity,
+    pararnn_recall,
+    pararnn_solves,
+    pararnn_speed,
+)
+from ostinato.experiments.experiment import Experiment, Measurement, Track
+
+__papers__ = ("pararnn",)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes of the parts.
+
+    Attributes:
+        parity: of parity.
+        recall: of remembering a symbol.
+        solves: of the iterations at the beginning.
+        speed: of the comparison with loops.
+        language: of the language model.
+    """
+
+    parity: pararnn_parity.Size
+    recall: pararnn_recall.Size
+    solves: pararnn_solves.Size
+    speed: pararnn_speed.Size
+    language: pararnn_language.Size
+
+
+def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
+    """All parts, one after the other."""
+    parts = (
+        pararnn_parity.measure(scale.parity, seeds, track),
+        pararnn_recall.measure(scale.recall, seeds, track),
+        pararnn_solves.measure(scale.solves, seeds, track),
+        pararnn_speed.measure(scale.speed, seeds, track),
+        pararnn_language.measure(scale.language, seeds, track),
+    )
+    values = {claim: value for part in parts for claim, value in part.values.items()}
+    return Measurement(values, [panel for part in parts for panel in part.panels])
+
+
+EXPERIMENT = Experiment(
+    slug="pararnn",
+    title="ParaRNN: Newton's method over time, parity, memory, speed and text",
+    claims=(
+        *pararnn_parity.CLAIMS,
+        *pararnn_recall.CLAIMS,
+        *pararnn_solves.CLAIMS,
+        *pararnn_speed.CLAIMS,
+        *pararnn_language.CLAIMS,
+    ),
+    scales={
+        "small": Scale(
+            pararnn_parity.Size(updates=1000),
+            pararnn_recall.Size(keep_updates=1000, hop_updates=350),
+            pararnn_solves.Size(lengths=(2**8, 2**11, 2**14), gradient_steps=1000),
+            pararnn_speed.Size(lengths=(2**8, 2**10, 2**12, 2**14)),
+            pararnn_language.Size(96, 2, 16, updates=400, rate=5e-3, characters=50_000, order=3),
+        ),
+        "paper": Scale(
+            pararnn_parity.Size(updates=1500),
+            pararnn_recall.Size(60_000, 20_000, keep_steps=100, hop_steps=100),
+            pararnn_solves.Size(tuple(2**k for k in range(8, 18)), gradient_steps=10_000),
+            pararnn_speed.Size(tuple(2**k for k in range(8, 17))),
+            pararnn_language.Size(256, 4, 32, 20_000, rate=3e-3, characters=300_000, order=5),
+        ),
+    },
+    measure=measure,
+)

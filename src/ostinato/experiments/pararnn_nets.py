@@ -1,0 +1,110 @@
+"""The nets of the experiment on ParaRNN: diagonal recurrence, or none, trained on a task."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.cells import make_cell
+from ostinato.core.state import detach
+from ostinato.models.sequence_model import SequenceModel
+from ostinato.models.time.pararnn import ParaRNN, ParaRNNConfig
+from ostinato.over.time import RNN
+from ostinato.tasks.task import Task
+
+DIAGONALS = ("recur", "peepholes")
+"""The recurrent weights of the cells, by name."""
+
+
+def without_recurrent_weights(model: nn.Module) -> None:
+    """Hold every a and p at 0: what is left is a linear recurrence with gates of the input."""
+    for name, parameter in model.named_parameters():
+        if name.rpartition(".")[2] in DIAGONALS:
+            nn.init.zeros_(parameter)
+            parameter.requires_grad_(False)
+
+
+def parity_net(cell: str, width: int = 32) -> SequenceModel:
+    """A cell alone, without a bound on a ~ N(0, 1/4), the rest as in `nn.Linear`."""
+    recurrence = RNN(make_cell(cell, width, width, clip=None))
+    for name, parameter in recurrence.cell.named_parameters():
+        if name in DIAGONALS:
+            nn.init.normal_(parameter, std=0.5)
+        else:
+            nn.init.uniform_(parameter, -(width**-0.5), width**-0.5)
+    return SequenceModel(nn.Embedding(2, width), recurrence, nn.Linear(width, 2))
+
+
+class Positions(nn.Module):
+    """Symbols (B, T) embedded, plus sines and cosines of their place, of periods 2π to 2π·10⁴."""
+
+    code: Tensor
+
+    def __init__(self, symbols: int, steps: int, width: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(symbols, width)
+        frequency = torch.exp(-math.log(1e4) * torch.arange(0, width, 2) / width)
+        angle = torch.arange(steps)[:, None] * frequency
+        self.register_buffer("code", torch.cat([angle.sin(), angle.cos()], 1))
+
+    def forward(self, symbols: Tensor) -> Tensor:
+        """(B, T) to (B, T, width)."""
+        embedded: Tensor = self.embedding(symbols) + self.code
+        return embedded
+
+
+def placed_net(symbols: int, steps: int, width: int = 64) -> SequenceModel:
+    """ParaGRU alone, which reads symbols and their places, and answers after the last one."""
+    recurrence = RNN(make_cell("ParaGRU", width, width, heads=4, clip=0.9))
+    with torch.no_grad():
+        # z from 1/2 to 1/50, so that some units remember as far as a sequence reaches.
+        recurrence.cell.get_parameter("input.bias")[width : 2 * width] = -torch.linspace(
+            0, 4, width
+        )
+    encoder, head = Positions(symbols, steps, width), nn.Linear(width, symbols)
+    return SequenceModel(encoder, recurrence, head, per_step=False)
+
+
+def language_net(cell: str, symbols: int, width: int, layers: int) -> ParaRNN:
+    """The paper's language model, small."""
+    return ParaRNN(ParaRNNConfig(symbols=symbols, width=width, layers=layers, heads=4, cell=cell))
+
+
+def fit(
+    model: SequenceModel, task: Task, steps: Iterable[int], count: int, rate: float, batch: int = 64
+) -> list[float]:
+    """Train by AdamW, the gradient clipped to a norm of 1; the loss of every step.
+
+    Args:
+        model: what is trained.
+        task: on what.
+        steps: 0, 1, …, count − 1.
+        count: how many; the learning rate rises over a tenth of them, and falls like a cosine.
+        rate: its peak.
+        batch: rows.
+    """
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _share(step, count))
+    losses, state = list[float](), None
+    for step in steps:
+        given = task.batch(step, batch)
+        answers, last = model(given.inputs, state, resets=given.resets)
+        state = detach(last) if task.continues else None
+        loss = task.loss(answers, given)
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return losses
+
+
+def _share(step: int, count: int) -> float:
+    """Of the peak of the learning rate."""
+    rising = (step + 1) / max(1, count // 10)
+    return min(rising, 0.5 + 0.5 * math.cos(math.pi * step / count))

@@ -1,0 +1,43 @@
+"""The experiment on ParaRNN as a whole."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from ostinato.experiments import (
+    pararnn,
+    pararnn_language,
+    pararnn_parity,
+    pararnn_recall,
+    pararnn_solves,
+    pararnn_speed,
+)
+from ostinato.experiments.experiment import silent
+from ostinato.experiments.pararnn import EXPERIMENT, Scale
+
+
+def test_every_claim_is_measured_once_per_seed(monkeypatch):
+    monkeypatch.setattr(pararnn_parity, "LENGTHS", (4, 9))
+    scale = Scale(
+        pararnn_parity.Size(updates=1),
+        pararnn_recall.Size(keep_updates=5, hop_updates=1),
+        pararnn_solves.Size(lengths=(32, 64), gradient_steps=10),
+        pararnn_speed.Size(lengths=(16, 32)),
+        pararnn_language.Size(16, 1, 4, 1, 5e-3, characters=2100, order=1),
+    )
+    measured = pararnn.measure(scale, 2, silent)
+    assert set(measured.values) == set(EXPERIMENT.claims)
+    assert all(len(values) == 2 for values in measured.values.values())
+    assert all(math.isfinite(value) for values in measured.values.values() for value in values)
+    assert len({panel.y_label for panel in measured.panels}) == len(measured.panels) == 9
+    for panel in measured.panels:
+        for curve in panel.curves:
+            assert len(curve.runs) == 2
+            assert all(len(run) == len(curve.x) for run in curve.runs)
+
+
+@pytest.mark.slow
+def test_the_small_scale():
+    assert EXPERIMENT.run("small", 3).reproduced

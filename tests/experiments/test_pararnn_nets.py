@@ -1,0 +1,115 @@
+"""The nets of the experiment on ParaRNN, and how they are trained."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import ostinato as ost
+from ostinato.experiments.pararnn_nets import (
+    Positions,
+    fit,
+    language_net,
+    parity_net,
+    placed_net,
+    without_recurrent_weights,
+)
+from ostinato.models.sequence_model import SequenceModel
+from ostinato.tasks.running_parity import RunningParityTask
+from ostinato.tasks.task import Batch
+
+
+@pytest.mark.parametrize("cell", ["ParaGRU", "ParaLSTM"])
+def test_without_recurrent_weights_a_state_is_linear_in_the_one_before(cell):
+    torch.manual_seed(0)
+    net = parity_net(cell).double()
+    step, size = net.layer.cell, 32
+
+    def bend(x):
+        """How far the memory is from affine between two states."""
+        ends = [
+            torch.rand(2, size, dtype=torch.float64) for _ in range(2 * (1 + (cell == "ParaLSTM")))
+        ]
+        low, high = ends[::2], ends[1::2]
+        middle = [(a + b) / 2 for a, b in zip(low, high, strict=True)]
+        found = [step(x, tuple(h) if len(h) > 1 else h[0])[1] for h in (low, middle, high)]
+        a, m, b = (each[1] if isinstance(each, tuple) else each for each in found)
+        return float((m - (a + b) / 2).detach().abs().max())
+
+    x = torch.randn(2, size, dtype=torch.float64)
+    assert bend(x) > 1e-3
+    without_recurrent_weights(net)
+    assert bend(x) < 1e-15
+    assert not any(p.requires_grad for n, p in net.named_parameters() if n.endswith("recur"))
+
+
+def test_it_reaches_every_cell_of_a_model():
+    net = language_net("ParaLSTM", 5, 8, 2)
+    without_recurrent_weights(net)
+    held = {name for name, p in net.named_parameters() if not p.requires_grad}
+    assert len(held) == 4
+    assert all(name.endswith(("recur", "peepholes")) for name in held)
+
+
+def test_how_the_parity_net_begins():
+    torch.manual_seed(0)
+    cell = parity_net("ParaGRU", 400).layer.cell
+    assert cell.clip is None
+    assert float(cell.recur.detach().std()) == pytest.approx(0.5, rel=0.1)
+    assert float(cell.input.bias.detach().abs().max()) == pytest.approx(1 / 20, rel=0.01)
+
+
+def test_a_symbol_is_told_apart_by_its_place():
+    torch.manual_seed(0)
+    code = Positions(3, 6, 8)(torch.zeros(1, 6, dtype=torch.int64)).detach()
+    assert torch.cdist(code[0], code[0])[0, 1:].min() > 0.5
+    net = placed_net(3, 6)
+    assert net(torch.zeros(2, 6, dtype=torch.int64))[0].shape == (2, 3)
+    z = torch.sigmoid(net.layer.cell.input.bias.detach()[64:128])
+    assert (float(z.max()), float(z.min())) == pytest.approx((0.5, 0.018), rel=0.01)
+
+
+class Counting(RunningParityTask):
+    """A stream of ones, whose batches continue one another."""
+
+    continues = True
+
+    def batch(self, step, batch_size):
+        inputs = torch.ones(batch_size, 4, dtype=torch.int64)
+        return Batch(inputs, inputs)
+
+
+class Counter(ost.Cell):
+    """Counts steps, and remembers the largest count."""
+
+    def __init__(self):
+        super().__init__()
+        self.input_size, self.largest = 2, 0
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def initial_state(self, batch_size):
+        return self.weight.new_zeros(batch_size, 1)
+
+    def forward(self, x, h):
+        h = h + 1
+        self.largest = max(self.largest, int(h.max()))
+        return self.weight * h, h
+
+
+def test_training_carries_the_state_of_a_stream():
+    task, cell = Counting(), Counter()
+    net = SequenceModel(nn.Embedding(2, 2), ost.RNN(cell, "reference"), nn.Linear(1, 2))
+    losses = fit(net, task, range(3), 3, 1e-2, 2)
+    assert cell.largest == 12
+    assert len(losses) == 3
+    assert losses[-1] < losses[0]
+
+
+def test_training_learns_and_holds_what_it_should():
+    torch.manual_seed(0)
+    net = parity_net("ParaGRU", 8)
+    without_recurrent_weights(net)
+    losses = fit(net, RunningParityTask(steps=2), range(60), 60, 2e-2)
+    assert losses[-1] < losses[0] - 0.05
+    assert not net.layer.cell.recur.any()
