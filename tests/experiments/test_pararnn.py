@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 
@@ -16,25 +17,29 @@ from ostinato.experiments import (
 )
 from ostinato.experiments.experiment import silent
 from ostinato.experiments.pararnn import EXPERIMENT, Scale
+from ostinato.tasks.text import TextTask
 
 
-def test_every_claim_is_measured_once_per_seed(monkeypatch):
+def test_every_claim_is_measured_once_per_seed(monkeypatch, tmp_path):
     monkeypatch.setattr(pararnn_parity, "LENGTHS", (4, 9))
+    (tmp_path / "a.txt").write_text("a short text " * 900)
+    short = partial(TextTask, str(tmp_path))
+    monkeypatch.setattr(pararnn_language, "TextTask", short)
     scale = Scale(
         pararnn_parity.Size(updates=1),
         pararnn_recall.Size(keep_updates=5, hop_updates=1),
         pararnn_solves.Size(lengths=(32, 64), gradient_steps=10),
         pararnn_speed.Size(lengths=(16, 32)),
-        pararnn_language.Size(16, 1, 4, 1, 5e-3, characters=2100, order=1),
+        pararnn_language.Size(16, 1, 4, 1, 5e-3, characters=300, order=1),
     )
-    measured = pararnn.measure(scale, 2, silent)
+    measured = pararnn.measure(scale, 1, silent)
     assert set(measured.values) == set(EXPERIMENT.claims)
-    assert all(len(values) == 2 for values in measured.values.values())
+    assert all(len(values) == 1 for values in measured.values.values())
     assert all(math.isfinite(value) for values in measured.values.values() for value in values)
     assert len({panel.y_label for panel in measured.panels}) == len(measured.panels) == 9
     for panel in measured.panels:
         for curve in panel.curves:
-            assert len(curve.runs) == 2
+            assert len(curve.runs) == 1
             assert all(len(run) == len(curve.x) for run in curve.runs)
 
 

@@ -29,7 +29,7 @@ WIDTH = 32
 FEW = {
     torch.float32: Claim(
         "at the beginning: most iterations of any cell, clip and length, float32",
-        "2–4 up to 2,048 steps",
+        "3–4 up to 2,048 steps (ParaGRU 2)",
         at_most=4,
     ),
     torch.float64: Claim(
