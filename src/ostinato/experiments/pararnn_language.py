@@ -108,7 +108,7 @@ def solves(net: ParaRNN, symbols: Tensor) -> list[Solve]:
     """What becomes of every layer of a model when Newton's method runs it on symbols (B, T)."""
     same = ParaRNN(net.config, "parallel")
     same.load_state_dict(net.state_dict())
-    with newton() as found:
+    with newton(window=symbols.shape[1]) as found:
         same(symbols)
     return found
 

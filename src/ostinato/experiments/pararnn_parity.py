@@ -114,7 +114,8 @@ def _study(cell: str, net: SequenceModel, seed: int) -> dict[str, list[Convergen
         assert isinstance(exact.layer, RNN)
         for steps in LENGTHS:
             bits = RunningParityTask(steps, seed=seed).batch(0, 8).inputs
-            study = convergence(exact.layer.cell, exact.encoder(bits), iterations=2 * steps)
+            options = {"window": steps, "iterations": 2 * steps}
+            study = convergence(exact.layer.cell, exact.encoder(bits), **options)
             found.setdefault(f"{cell}, {str(dtype)[6:]}", []).append(study)
     return found
 
