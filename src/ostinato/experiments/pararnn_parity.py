@@ -74,6 +74,7 @@ def measure(size: Size, seeds: int, track: Track) -> Measurement:
             for seed in range(seeds):
                 net, run = _train(cell, linear, seed, size.updates, track)
                 losses.setdefault(name, []).append(run)
+                # A linear recurrence is asked where it is easiest, at the length it trained on.
                 found.append(_accuracy(net, seed, LENGTHS[:1] if linear else LENGTHS))
                 if not linear:
                     studies[seed] |= _study(cell, net, seed)
@@ -114,6 +115,7 @@ def _study(cell: str, net: SequenceModel, seed: int) -> dict[str, list[Convergen
         assert isinstance(exact.layer, RNN)
         for steps in LENGTHS:
             bits = RunningParityTask(steps, seed=seed).batch(0, 8).inputs
+            # T iterations would do without rounding: what takes twice as many is not solved.
             options = {"window": steps, "iterations": 2 * steps}
             study = convergence(exact.layer.cell, exact.encoder(bits), **options)
             found.setdefault(f"{cell}, {str(dtype)[6:]}", []).append(study)
