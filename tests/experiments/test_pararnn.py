@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import pytest
 
@@ -17,20 +16,18 @@ from ostinato.experiments import (
 )
 from ostinato.experiments.experiment import silent
 from ostinato.experiments.pararnn import EXPERIMENT, Scale
-from ostinato.tasks.text import TextTask
 
 
 def test_every_claim_is_measured_once_per_seed(monkeypatch, tmp_path):
     monkeypatch.setattr(pararnn_parity, "LENGTHS", (4, 9))
     (tmp_path / "a.txt").write_text("a short text " * 900)
-    short = partial(TextTask, str(tmp_path))
-    monkeypatch.setattr(pararnn_language, "TextTask", short)
     scale = Scale(
         pararnn_parity.Size(updates=1),
         pararnn_recall.Size(keep_updates=5, hop_updates=1),
         pararnn_solves.Size(lengths=(32, 64), gradient_steps=10),
         pararnn_speed.Size(lengths=(16, 32)),
         pararnn_language.Size(16, 1, 4, 1, 5e-3, characters=300, order=1),
+        data=str(tmp_path),
     )
     measured = pararnn.measure(scale, 1, silent)
     assert set(measured.values) == set(EXPERIMENT.claims)

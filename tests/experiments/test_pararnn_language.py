@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 
 from ostinato.experiments import pararnn_language
 from ostinato.experiments.experiment import silent
 from ostinato.experiments.pararnn_language import Size, solves
 from ostinato.experiments.pararnn_nets import language_net
-from ostinato.tasks.text import TextTask
 
 
-@pytest.fixture
-def short_text(monkeypatch, tmp_path):
+def test_scores_are_compared_with_counted_ngrams(tmp_path):
     (tmp_path / "a.txt").write_text("to be, or not to be: that is the question. " * 200)
-    monkeypatch.setattr(
-        pararnn_language, "TextTask", lambda **options: TextTask(str(tmp_path), **options)
-    )
-
-
-def test_scores_are_compared_with_counted_ngrams(short_text):
     size = Size(16, 1, 4, 40, 2e-2, characters=400, order=1)
-    found = pararnn_language.measure(size, 1, silent)
+    found = pararnn_language.measure(size, 1, silent, str(tmp_path))
     assert set(found.values) == set(pararnn_language.CLAIMS)
     assert all(-4 < value < 0.5 for value in found.values[pararnn_language.NGRAM])
     assert all(1 <= value <= 4 for value in found.values[pararnn_language.TRAINED])

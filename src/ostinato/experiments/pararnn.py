@@ -38,6 +38,7 @@ class Scale:
         solves: of the iterations at the beginning.
         speed: of the comparison with loops.
         language: of the language model.
+        data: a text file or folder for the language model; None: the standard library.
     """
 
     parity: pararnn_parity.Size
@@ -45,6 +46,7 @@ class Scale:
     solves: pararnn_solves.Size
     speed: pararnn_speed.Size
     language: pararnn_language.Size
+    data: str | None = None
 
 
 def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
@@ -54,7 +56,7 @@ def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
         pararnn_recall.measure(scale.recall, seeds, track),
         pararnn_solves.measure(scale.solves, seeds, track),
         pararnn_speed.measure(scale.speed, seeds, track),
-        pararnn_language.measure(scale.language, seeds, track),
+        pararnn_language.measure(scale.language, seeds, track, scale.data),
     )
     values = {claim: value for part in parts for claim, value in part.values.items()}
     return Measurement(values, [panel for part in parts for panel in part.panels])

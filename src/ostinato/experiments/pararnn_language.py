@@ -1,9 +1,10 @@
 """The language model on real text: its score, and how Newton's method fares on what it learned.
 
-Source code of the standard library, by characters, in windows of 64; the score is that of the
-first held-out characters, and so is the one of n-grams that were counted on the whole training
-text, of which the model reads a small part only. In the minutes of the small scale it passes
-trigrams; 4- and 5-grams it does not reach.
+Source code of the standard library, or a text of one's own, by characters, in windows of 64. The
+score is that of the first held-out characters, and so is the one of n-grams that were counted on
+the whole training text, of which the model reads a small part only. In the minutes of the small
+scale it costs 2.73 bits per character: less than trigrams, 2.93, and more than 4- and 5-grams,
+2.43 and 2.25.
 """
 
 from __future__ import annotations
@@ -66,9 +67,16 @@ class Size:
     order: int
 
 
-def measure(size: Size, seeds: int, track: Track) -> Measurement:
-    """Train the model with and without recurrent weights, on the seeds 0 … seeds−1."""
-    task = TextTask(window=64, held_out_characters=size.characters)
+def measure(size: Size, seeds: int, track: Track, data: str | None = None) -> Measurement:
+    """Train the model with and without recurrent weights, on the seeds 0 … seeds−1.
+
+    Args:
+        size: of the model and its training.
+        seeds: how many.
+        track: shows the progress.
+        data: a text file or folder of the user's; None: the standard library.
+    """
+    task = TextTask(data, window=64, held_out_characters=size.characters)
     held_out = task.texts["valid"][: size.characters]
     counted = ngram_bits(task.texts["train"], held_out, size.order)[-1]
     start = torch.from_numpy(task.vocabulary.encode(held_out[:2048])).long()
