@@ -58,8 +58,8 @@ class Fission:
 
 def split(trace: Trace) -> Fission:
     """Sort the nodes of a step into kinds and find what crosses between the stages."""
-    needed = _ancestors([n for n in (*trace.new_carry, *trace.outputs) if isinstance(n, fx.Node)])
-    feeding = _ancestors(list(trace.new_carry))
+    needed = ancestors([n for n in (*trace.new_carry, *trace.outputs) if isinstance(n, fx.Node)])
+    feeding = ancestors(list(trace.new_carry))
     kinds: dict[fx.Node, Kind] = {}
     for node in trace.nodes:
         if node.op != "output" and (node in needed or node.op == "placeholder"):
@@ -120,7 +120,8 @@ def _reads(user: fx.Node, kind: Kind, kinds: dict[fx.Node, Kind]) -> bool:
     return kinds.get(user, kind) is not kind and not is_size(user)
 
 
-def _ancestors(nodes: list[fx.Node]) -> set[fx.Node]:
+def ancestors(nodes: list[fx.Node]) -> set[fx.Node]:
+    """These nodes and all that they are computed from."""
     found: set[fx.Node] = set()
     pending = list(nodes)
     while pending:

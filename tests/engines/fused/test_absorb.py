@@ -47,3 +47,38 @@ def test_what_follows_it_does_not():
 def test_other_precisions_stay_outside():
     _, after = absorbed(lambda h, x: (h + (x * 2).float(), h), torch.zeros(3, 4).double())
     assert any("mul" in name for name in after)
+
+
+def put_out(step, carry, x):
+    """Shapes, for each row, of what the loop puts out, before and after."""
+    fission = split(trace(step, carry, x))
+    taken = absorb(fission, torch.float32)
+    return [[tuple(n.meta["val"].shape[1:]) for n in f.exports] for f in (fission, taken)]
+
+
+def test_a_sum_over_the_state_leaves_only_its_result_to_be_put_out():
+    def step(state, x):
+        state = 0.9 * state + x[:, :, None] * x[:, None, :]
+        return state, (state * (x @ W)[..., None]).sum(-2)
+
+    before, after = put_out(step, torch.zeros(3, 4, 4), torch.zeros(3, 4))
+    assert before == [(4, 4)]
+    assert after == [(4,)]
+
+
+def test_a_sum_stays_outside_where_the_state_has_to_be_put_out_all_the_same():
+    def step(h, x):
+        h = 0.9 * h + x
+        return h, h - h.mean(-1, keepdim=True)
+
+    before, after = put_out(step, torch.zeros(3, 4), torch.zeros(3, 4))
+    assert before == after == [(4,)]
+
+
+def test_a_sum_that_the_language_lacks_stays_outside():
+    def step(h, x):
+        h = 0.9 * h + x
+        return h, torch.special.bessel_j0(h).sum(-1)
+
+    before, after = put_out(step, torch.zeros(3, 4), torch.zeros(3, 4))
+    assert before == after == [(4,)]

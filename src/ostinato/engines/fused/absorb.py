@@ -1,31 +1,58 @@
-"""Which operations on the input of a step the kernel computes itself.
+"""Which operations outside the core of a step the kernel computes itself.
 
 What depends on the input alone needs no loop, so torch could compute it for all steps at once;
 but its result, often several times the size of the state, would pass through memory twice. The
-kernel computes it for a block of steps just before it is used.
+kernel computes it for a block of steps just before it is used. The same holds for sums over the
+state: a matrix of keys and values is much larger than the vector that is read from it.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import fx
 
-from ostinato.compiler.fission import Fission, Kind, is_size, regroup
+from ostinato.compiler.fission import Fission, Kind, ancestors, is_size, regroup
+from ostinato.compiler.reach import REDUCE
 from ostinato.core.state import leaves
 from ostinato.engines.fused import ir
 from ostinato.engines.fused.layout import LowerError, row_shape
-from ostinato.engines.fused.lower import lower_node
+from ostinato.engines.fused.lower import lower, lower_node
 
 
 def absorb(fission: Fission, dtype: torch.dtype) -> Fission:
-    """Move into the core what generated code can express of the input part.
+    """Move into the core what generated code can express of the input and the output part.
 
     Args:
         fission: the split step.
         dtype: of the state.
     """
+    return _with_sums(_with_inputs(fission, dtype), dtype)
+
+
+def _with_sums(fission: Fission, dtype: torch.dtype) -> Fission:
+    """With those sums of the output part that leave less to be put out than they read."""
+    for node in fission.of(Kind.OUTPUT):
+        if getattr(node.target, "overloadpacket", None) in REDUCE:
+            late = [each for each in ancestors([node]) if fission.kinds[each] is Kind.OUTPUT]
+            more = regroup(fission.trace, fission.kinds | dict.fromkeys(late, Kind.CORE))
+            if all(_typed(each, dtype) for each in late) and _width(more) < _width(fission):
+                fission = more
+    return fission
+
+
+def _width(fission: Fission) -> float:
+    """Numbers that a row of one step puts out; infinite where it cannot be generated."""
+    try:
+        return sum(value.size for value in lower(fission).exports)
+    except LowerError:
+        return math.inf
+
+
+def _with_inputs(fission: Fission, dtype: torch.dtype) -> Fission:
+    """With the input part, as far as it can be expressed."""
     values: dict[fx.Node, Any] = {}
     outside: set[fx.Node] = set()
     for i, (node, kind) in enumerate(fission.kinds.items()):
