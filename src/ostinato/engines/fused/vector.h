@@ -170,8 +170,56 @@ INLINE vec tanh_(vec x) {
   return y / (y + 2);
 }
 
-INLINE vec log_(vec x) { return each(x, [](real a) { return std::log(a); }); }
-INLINE vec log1p_(vec x) { return each(x, [](real a) { return std::log1p(a); }); }
+#if SINGLE
+typedef uint32_t word;
+constexpr word ONE = 0x3f800000, ROOT = 0x3f3504f3, WHOLE = 0x4b000000;
+constexpr int DIGITS = 23, TERMS = 4;
+constexpr real OFFSET = 8388608 + 127, HIGH = 0.693359375f, LOW = -2.12194440e-4f, LEAST_NORMAL = 0x1p-126f;
+#else
+typedef uint64_t word;
+constexpr word ONE = 0x3ff0000000000000, ROOT = 0x3fe6a09e667f3bcd, WHOLE = 0x4330000000000000;
+constexpr int DIGITS = 52, TERMS = 10;
+constexpr real OFFSET = 4503599627370496. + 1023, HIGH = 6.93147180369123816490e-01, LOW = 1.90821492927058770002e-10;
+constexpr real LEAST_NORMAL = 0x1p-1022;
+#endif
+
+// ln x + c for a small c, where x is positive and normal: x = 2^n (1 + f) with √½ ≤ 1 + f < √2, and
+// ln(1 + f) = 2 artanh(s), s = f / (2 + f), whose series begins with f − f²/2 + s f²/2.
+INLINE vec log_plus(vec x, vec c) {
+  typedef word words __attribute__((vector_size(WIDTH)));
+  words bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  const words power = (bits + (ONE - ROOT)) >> DIGITS, fraction = bits - (power << DIGITS) + ONE;
+  // As the last bits of a number of whole distance to the next, an integer is converted everywhere.
+  const words whole_power = power | WHOLE;
+  vec n, f;
+  std::memcpy(&n, &whole_power, sizeof n);
+  std::memcpy(&f, &fraction, sizeof f);
+  n = n - OFFSET, f = f - 1;
+  const vec s = f / (f + 2), z = s * s, half = f * f * real(0.5);
+  vec p = splat(real(2) / (2 * TERMS + 1));
+  for (int i = TERMS - 1; i > 0; i--) p = p * z + real(2) / (2 * i + 1);
+  return s * (half + z * p) + (n * LOW + c) - half + f + n * HIGH;
+}
+
+// A logarithm where x is positive and finite, and what it is elsewhere.
+INLINE vec at_edges(vec x, vec logarithm) {
+  const vec none = splat(NAN), most = splat(INFINITY);
+  return x > 0 ? (x < most ? logarithm : x) : (x == 0 ? -most : none);
+}
+
+INLINE vec log_(vec x) {
+  // A power of two makes all numbers normal.
+  const vec tiny = x * real(1ull << DIGITS), c = splat(real(-DIGITS) * real(0.69314718055994530942));
+  return at_edges(x, x < LEAST_NORMAL ? log_plus(tiny, c) : log_plus(x, vec{}));
+}
+
+// What 1 + x loses is small, and so added by its derivative.
+INLINE vec log1p_(vec x) {
+  const vec u = 1 + x, lost = x < 1 ? x - (u - 1) : 1 - (u - x);
+  return at_edges(u, log_plus(u, lost / u));
+}
+
 INLINE vec sin_(vec x) { return each(x, [](real a) { return std::sin(a); }); }
 INLINE vec cos_(vec x) { return each(x, [](real a) { return std::cos(a); }); }
 INLINE vec erf_(vec x) { return each(x, [](real a) { return std::erf(a); }); }
