@@ -3,7 +3,7 @@
     c_t = SiLU(W_c x_t + b_c)                                          complex, by parts
     f_t = β + (1 − β) σ(W_f x_t + b_f),   g_t = σ(W_g x_t + b_g)
     h_t = f_t e^{iθ} ⊙ h_{t−1} + (1 − f_t) ⊙ c_t
-    y_t = (g_t ⊙ Re h_t, g_t ⊙ Im h_t)
+    y_t = g_t ⊙ (Re h_t, Im h_t)                                       g of size 2H
 
 β is larger in the upper of several layers, so that these keep more; θ begins as in rotary
 embeddings, θ_j = 10000^{−j/H}.
@@ -59,7 +59,7 @@ class HGRNCell(Cell):
             raise ArgumentError(f"lower_bound must lie in [0, 1); got {lower_bound}.")
         self.input_size, self.hidden_size = input_size, hidden_size
         self.lower_bound = lower_bound
-        self.input = nn.Linear(input_size, 4 * hidden_size, bias, device, dtype)
+        self.input = nn.Linear(input_size, 5 * hidden_size, bias, device, dtype)
         self.theta = nn.Parameter(torch.empty(hidden_size, device=device, dtype=dtype))
         self.reset_parameters()
 
@@ -76,12 +76,12 @@ class HGRNCell(Cell):
 
     def forward(self, x: Tensor, state: Pair) -> tuple[Tensor, Pair]:
         """One step: x (B, D), state (Re h, Im h)."""
-        x_f, x_g, c_re, c_im = self.input(x).chunk(4, -1)
+        size = self.hidden_size
+        x_f, x_g, c_re, c_im = self.input(x).split([size, 2 * size, size, size], -1)
         f = self.lower_bound + (1 - self.lower_bound) * torch.sigmoid(x_f)
         re, im = times(polar(f, self.theta), state)
         state = (re + (1 - f) * F.silu(c_re), im + (1 - f) * F.silu(c_im))
-        gate = torch.sigmoid(x_g)
-        return torch.cat([gate * state[0], gate * state[1]], -1), state
+        return torch.sigmoid(x_g) * torch.cat(state, -1), state
 
     def extra_repr(self) -> str:
         """The options, for `print`."""
