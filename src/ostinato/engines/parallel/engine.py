@@ -23,6 +23,7 @@ from ostinato.compiler.stages import Stages, stages
 from ostinato.compiler.structure import Structure, structure
 from ostinato.compiler.tangent import tangent
 from ostinato.compiler.trace import TraceError, trace
+from ostinato.core.errors import OstinatoError
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt, Engine, engines, note
 from ostinato.core.state import State, index, leaves, map_state
@@ -178,7 +179,11 @@ def _plan(recurrence: Recurrence) -> Plan | str:
         return f"{passes} elements of the state depend on each other; up to {_PASSES} are solved"
     tensors = list(traced.constants.values())
     solve = affine_states if found.affine else partial(newton_states, options=Newton(), solves=[])
-    return disagreement(recurrence, tensors, partial(evaluate, plan, solve=solve)) or plan
+    try:
+        return disagreement(recurrence, tensors, partial(evaluate, plan, solve=solve)) or plan
+    except OstinatoError as error:
+        # Whoever runs the step will say so too.
+        return f"the step breaks its contract: {error}"
 
 
 def _tangent(parts: Stages, recurrence: Recurrence) -> fx.GraphModule:
