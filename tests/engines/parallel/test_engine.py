@@ -8,7 +8,8 @@ import ostinato as ost
 from ostinato.cells import make_cell
 from ostinato.core.errors import EngineError
 from ostinato.core.registry import recorded_decisions
-from ostinato.engines.parallel import sequential
+from ostinato.core.state import leaves
+from ostinato.engines.parallel import engine, sequential
 
 from .loop import assert_near
 from .steps import AFFINE, NONLINEAR, Chaotic, Gated, Rotation
@@ -59,6 +60,19 @@ def test_a_plain_function_over_a_long_sequence():
     assert_near(*grads, 1e-4)
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_long_sequences_are_cut_into_windows(reverse, monkeypatch):
+    monkeypatch.setattr(engine, "_NUMBERS_AFFINE", 1)
+    cell, x = Rotation().double(), torch.randn(3, 150, 3, dtype=torch.float64, requires_grad=True)
+    masks = {"lengths": torch.tensor([150, 70, 1]), "resets": torch.rand(3, 150) < 0.05}
+    results = []
+    for name in ("parallel", "reference"):
+        y, state = ost.RNN(cell, name, reverse=reverse)(x, **masks)
+        total = y.square().sum() + sum(leaf.sum() for leaf in leaves(state))
+        results.append([y, *leaves(state), *torch.autograd.grad(total, [x, *cell.parameters()])])
+    assert_near(*results, 1e-12)
+
+
 def test_a_state_of_one_number_a_row():
     xs = torch.randn(5, 3)
     resets = torch.rand(3, 5) < 0.3
@@ -68,8 +82,8 @@ def test_a_state_of_one_number_a_row():
         return (count + 1, 0.5 * total + x * count), total
 
     runs = [
-        ost.scan(step, (torch.zeros(3), torch.ones(3)), xs, engine=engine, resets=resets)
-        for engine in ("parallel", "reference")
+        ost.scan(step, (torch.zeros(3), torch.ones(3)), xs, engine=name, resets=resets)
+        for name in ("parallel", "reference")
     ]
     (found, ys), (expected, zs) = runs
     assert_near([*found, ys], [*expected, zs], 1e-6)

@@ -37,9 +37,9 @@ from ostinato.engines.parallel.system import affine_states
 logger = logging.getLogger("ostinato")
 # Derivatives of the core that are taken; a dense A of more columns costs more than it saves.
 _PASSES = 64
-# Numbers in the Jacobians of one window: what caches hold; a device is to be kept busy instead.
-_NUMBERS = {"cpu": 2**19}
-_MOST_NUMBERS = 2**24
+# Numbers in the Jacobians of one window. On the CPU many passes over them should stay in the cache,
+# and few in memory that is given out again; a device is to be kept busy instead.
+_NUMBERS, _NUMBERS_AFFINE, _NUMBERS_DEVICE = 2**19, 2**22, 2**24
 
 
 class Parallel:
@@ -75,12 +75,16 @@ class Parallel:
         """The last carry and the outputs, leaves (T, ...)."""
         plan = self._plans.get(_plain(recurrence))
         assert isinstance(plan, Plan)
-        if plan.affine:
-            return evaluate(plan, recurrence, affine_states)
         carry, outputs = recurrence.init, []
-        for steps in _windows(plan, recurrence, current().window):
-            carry, ys = self._window(plan, replace(_cut(recurrence, steps), init=carry), steps)
+        for steps in _windows(plan, recurrence, None if plan.affine else current().window):
+            part = replace(_cut(recurrence, steps), init=carry)
+            if plan.affine:
+                carry, ys = evaluate(plan, part, affine_states)
+            else:
+                carry, ys = self._window(plan, part, steps)
             outputs.append(ys)
+        if len(outputs) == 1:
+            return carry, outputs[0]
         in_order = outputs[:: -1 if recurrence.reverse else 1]
         return carry, map_state(lambda *parts: torch.cat(parts), *in_order)
 
@@ -108,7 +112,8 @@ def _windows(plan: Plan, recurrence: Recurrence, size: int | None) -> Iterator[s
     """Parts of the time, in the order in which they are run."""
     states = leaves(recurrence.init)
     each = sum(map(torch.numel, states)) * max(group.passes for group in plan.groups)
-    most = _NUMBERS.get(states[0].device.type, _MOST_NUMBERS)
+    most = _NUMBERS_AFFINE if plan.affine else _NUMBERS
+    most = most if states[0].device.type == "cpu" else _NUMBERS_DEVICE
     size = size or max(64, most // max(1, each))
     starts = range(0, recurrence.steps, size)
     for start in reversed(starts) if recurrence.reverse else starts:
