@@ -16,3 +16,9 @@ def seed():
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
     torch.set_num_threads(1)
+
+
+@pytest.fixture
+def quick_compile(monkeypatch):
+    """Less optimisation where a test asks for numbers, not for speed."""
+    monkeypatch.setenv("OSTINATO_CXXFLAGS", "-O1")

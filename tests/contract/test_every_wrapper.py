@@ -22,6 +22,8 @@ from ostinato.wrap import (
     parametrise,
 )
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 
 def parametrised(cell):
     """A mask on every recurrent matrix, and low rank below it on the input matrix."""

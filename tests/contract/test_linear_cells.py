@@ -21,6 +21,8 @@ CELLS = {
     "HGRN": ("2×2", {"lower_bound": 0.2}),
 }
 
+pytestmark = pytest.mark.usefixtures("quick_compile")
+
 
 def made(name, **options):
     torch.manual_seed(0)
