@@ -1,6 +1,6 @@
 """How fast Newton's method finds the states of a cell, and how near it comes to the loop.
 
-    r_k = max_t |h_t − f(h_{t−1}, x_t)|    after k iterations
+    r_k = max_t ‖h_t − f(h_{t−1}, x_t)‖    after k iterations
 
 Danieli et al. 2025, "ParaRNN", arXiv 2510.21450, count the iterations until r is rounding error.
 A small r alone does not tell how far the states are off, since the recurrence may amplify it: the
@@ -55,13 +55,15 @@ class Convergence:
 def convergence(cell: Cell, x: Tensor, **options: Any) -> Convergence:
     """Solve for the states of a cell by Newton's method, and compare them with those of the loop.
 
+    For example::
+
         found = convergence(ParaGRUCell(8, 64), torch.randn(1, 10_000, 8))
         print(found.iterations, found.error, *found.solves)
 
     Args:
         cell: a cell that draws no noise.
         x: its inputs (B, T, D).
-        **options: of `ost.newton`.
+        options: of `ost.newton`.
 
     Raises:
         EngineError: if the engine `parallel` declines the cell.
