@@ -13,8 +13,8 @@ from ostinato.bench.result import BandwidthRow
 from ostinato.engines.parallel.affine import affine_scan
 from ostinato.train.run import threads as set_threads
 
-# T, B and N: larger than the cache of the processor, so that memory is what is measured.
-SIZES = ((65536, 1, 64), (65536, 1, 256), (4096, 1, 1024), (1024, 32, 256))
+# T, B and N: 64 MiB a tensor, more than caches hold, so that memory is what is measured.
+SIZES = ((262144, 1, 64), (65536, 1, 256), (16384, 1, 1024), (2048, 32, 256))
 KINDS = ("diagonal", "block")
 _BLOCK = 2
 

@@ -24,8 +24,9 @@ REALS = {
 }
 # Up to this size of a unit the loop runs over units, from there on over the channels of one.
 _UNROLLED = 4
-# Multiplications that are worth a thread.
-_LEAST = 2**16
+# Multiplications that are worth a thread; and numbers of A in a step, one after the other, below
+# which two threads get in each other's way: each reads too little at once to be fetched ahead.
+_LEAST, _RUN = 2**16, 2**12
 _PORTS = ("a", "b", "init", "out", "before", "grad", "identity", "cut")
 
 
@@ -95,7 +96,7 @@ def run(
         setattr(problem, name, port(tensor, 1 + len(lead), unit, offsets, course.reverse))
     unrolled = size if size <= _UNROLLED else 0
     function = _function(b.dtype, unrolled, *_places(form, tensors["a"], out), grad is not None)
-    least = max(1, _LEAST // (len(b) * size**2))
+    least = max(1, _LEAST // (len(b) * size**2), _RUN // size**2)
     in_threads(
         rows.count * rows.units,
         least,
