@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 # Compiled kernels of tests lie apart from those of the user.
 os.environ.setdefault("OSTINATO_CACHE", str(Path(__file__).parent.parent / ".kernels"))
+# Without a device Triton's kernels are interpreted; it asks for this when it is imported.
+with suppress(ImportError):
+    import torch
+
+    if not torch.cuda.is_available():
+        os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 @pytest.fixture(autouse=True)

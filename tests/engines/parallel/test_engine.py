@@ -126,14 +126,14 @@ def test_nan_before_a_reset_stays_there():
 def test_auto_takes_it_where_nothing_better_applies(monkeypatch):
     x = torch.randn(2, 9, 3)
     assert chosen(Gated(), x) == "fused"
-    monkeypatch.setattr("ostinato.engines.fused.engine.find_compiler", lambda: None)
+    monkeypatch.setattr("ostinato.engines.fused.backend.find_compiler", lambda: None)
     assert chosen(Gated(), x) == "parallel"
     assert chosen(Rotation(), x) == "parallel"
 
 
 def test_auto_never_takes_newton(monkeypatch):
     cell, x = make_cell("GRU", 3, 4), torch.randn(2, 9, 3)
-    monkeypatch.setattr("ostinato.engines.fused.engine.find_compiler", lambda: None)
+    monkeypatch.setattr("ostinato.engines.fused.backend.find_compiler", lambda: None)
     assert chosen(cell, x) == "torch"
     assert chosen(NONLINEAR["PerHead"](), x) == "reference"
 

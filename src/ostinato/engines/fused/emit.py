@@ -68,7 +68,7 @@ class Emitter:
                 if arg in names and arg.shape == stage.shape:
                     arguments.append(names[arg])
                 else:
-                    seen = _aligned(self.view(arg), stage.shape)
+                    seen = aligned(self.view(arg), stage.shape)
                     arguments.append(operands.setdefault(seen, f"x{len(operands)}"))
             body.append(f"vec {names[value]} = {_FUNCTIONS[value.op].format(*arguments)};")
         stores = [
@@ -87,7 +87,7 @@ class Emitter:
     ) -> list[str]:
         """Loops over rows and axes around a vectorised body."""
         views = [*operands, *(target for target, _ in stores)]
-        sizes, strides = _collapsed(shape, [seen.strides for seen in views])
+        sizes, strides = collapsed(shape, [seen.strides for seen in views])
         inner, outer = sizes[-1], sizes[:-1]
         lines, loads = ["for (int64_t r = 0; r < rows; r++) {"], []
         lines += [self._pointer(seen, f"q{k}") for k, seen in enumerate(views)]
@@ -122,7 +122,7 @@ class Emitter:
         target = ir.make("place", (), shape, (place, strides))
         self.places[target] = place
         stored = View(target, 0, shape, strides or row_major(shape))
-        return self._nest(shape, {_aligned(self.view(value), shape): "x0"}, [], [(stored, "x0")])
+        return self._nest(shape, {aligned(self.view(value), shape): "x0"}, [], [(stored, "x0")])
 
     def _concat(self, value: Value) -> list[str]:
         (base, distance), axis, start, lines = self.places[value], value.attrs, 0, []
@@ -201,7 +201,7 @@ class Emitter:
 def nest_sum(seen: View, time: str, row: str, target: str, base: str) -> list[str]:
     """Add a value, at all steps of a block and all rows of a tile, to its sum at `target`."""
     shape = seen.shape
-    sizes, strides = _collapsed(shape, [seen.strides, row_major(shape)])
+    sizes, strides = collapsed(shape, [seen.strides, row_major(shape)])
     outer = sizes[:-1]
     place = f"{_address(base, strides[0])} + {seen.offset} + t * {time} + r * {row}"
     element = {0: f"splat(*({place}))", 1: f"lane.load({place} + j)"}.get(
@@ -249,7 +249,7 @@ def _along(size: int, whole: bool = False) -> list[str]:
     return lines if size % 16 == 0 else [*lines, f"if (j < {end}) body(Part{{{end} - j}}, j);"]
 
 
-def _aligned(seen: View, shape: Shape) -> View:
+def aligned(seen: View, shape: Shape) -> View:
     """A view broadcast to the shape of a loop."""
     lead = len(shape) - len(seen.shape)
     kept = zip(seen.shape, seen.strides, shape[lead:], strict=True)
@@ -257,7 +257,7 @@ def _aligned(seen: View, shape: Shape) -> View:
     return View(seen.root, seen.offset, shape, strides)
 
 
-def _collapsed(
+def collapsed(
     shape: Shape, strides: list[tuple[int, ...]]
 ) -> tuple[list[int], list[tuple[int, ...]]]:
     """Join axes that every operand walks through as one; axes of size one vanish."""

@@ -1,4 +1,4 @@
-"""The fused engine on CPU: the core of a step as one generated loop in C++.
+"""The fused engine: the core of a step as one generated loop, C++ on the CPU, Triton on CUDA.
 
 What needs no loop is run by torch for all steps at once: the input part before, the output part
 after, the gradients of matrices as one product.
@@ -26,13 +26,11 @@ from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt
 from ostinato.core.state import State, index, leaves, map_state, split
 from ostinato.engines.fused import operator
-from ostinato.engines.fused.absorb import absorb
+from ostinato.engines.fused.backend import Backend, backend
 from ostinato.engines.fused.gradient import Call, Fused, forward, rows_contiguous
-from ostinato.engines.fused.kernel import Constants, Kernel
 from ostinato.engines.fused.layout import LowerError, from_rows, to_rows
+from ostinato.engines.fused.loop import Loop
 from ostinato.engines.fused.lower import lower
-from ostinato.engines.fused.products import use_own_products
-from ostinato.engines.fused.toolchain import find_compiler, no_compiler
 from ostinato.engines.fused.verify import disagreement
 
 
@@ -44,11 +42,13 @@ class Plan:
         fission: the split step.
         stages: its parts around the loop.
         kernel: its core, compiled.
+        backend: what it was compiled for.
     """
 
     fission: Fission
     stages: Stages
-    kernel: Kernel
+    kernel: Loop
+    backend: Backend
 
     @cached_property
     def flat(self) -> list[bool]:
@@ -72,24 +72,25 @@ class Plan:
         # The stages of the graph are torch's own operations throughout.
         plan = replace(self, stages=stages(self.fission, explicit=True))
         recurrence = recurrence.without_masks()
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(self.backend.device, enabled=False):
             ready = _Traced(plan, recurrence.reverse, tensors)
             return _run(ready, recurrence.init, recurrence.xs)
 
 
-class FusedCPU:
-    """Evaluate the core in generated C++."""
+class FusedLoop:
+    """Evaluate the core in generated code."""
 
     name = "fused"
-    summary = "generated C++ loop, forward and backward"
+    summary = "generated loop, forward and backward: C++, or Triton on CUDA"
     rank = 5
 
-    def __init__(self) -> None:
-        self._plans: PlanCache[Plan | str] = PlanCache(_plan)
+    def __init__(self, find: Callable[[str], Backend | None] = backend) -> None:
+        self._find = find
+        self._plans: PlanCache[Plan | str] = PlanCache(self._plan)
 
     def decline(self, recurrence: Recurrence) -> str | None:
         """Why no code can be generated for this recurrence, or None."""
-        plan = _unsupported(recurrence) or self._planned(recurrence)
+        plan = self._unsupported(recurrence) or self._planned(recurrence)
         return plan if isinstance(plan, str) else None
 
     def hesitate(self, recurrence: Recurrence) -> Doubt | None:
@@ -106,19 +107,38 @@ class FusedCPU:
         """The last carry and the outputs, leaves (T, ...)."""
         plan = self._planned(recurrence)
         assert isinstance(plan, Plan)
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(plan.backend.device, enabled=False):
             return _evaluate(plan, recurrence.without_masks())
 
     def capture(self, recurrence: Recurrence) -> Plan | str:
         """The plan, to be made part of a graph that torch compiles; or why there is none."""
         if recurrence.checkpoint is not None:
             return "checkpoint makes windows, and torch.compile would have to fix their number"
-        return _unsupported(recurrence) or self._planned(recurrence)
+        return self._unsupported(recurrence) or self._planned(recurrence)
+
+    def _unsupported(self, recurrence: Recurrence) -> str | None:
+        """What about the call, not the step, stands in the way."""
+        devices = {leaf.device for leaf in leaves((recurrence.init, recurrence.xs))}
+        if len(devices) != 1:
+            return "the state and the inputs lie on several devices, or there are none"
+        (device,) = devices
+        backend = self._find(device.type)
+        if backend is None:
+            return f"code is generated for CPU and CUDA, and the tensors lie on {device}"
+        if device.type == "cuda" and device.index != torch.cuda.current_device():
+            return f"the tensors lie on {device}, which is not the current device"
+        return backend.obstacle() or _unsupported(recurrence)
 
     def _planned(self, recurrence: Recurrence) -> Plan | str:
-        recurrence = _under_autocast(recurrence.without_masks())
-        with torch.autocast("cpu", enabled=False):
+        device = leaves(recurrence.init)[0].device.type
+        recurrence = _under_autocast(recurrence.without_masks(), device)
+        with torch.autocast(device, enabled=False):
             return self._plans.get(recurrence)
+
+    def _plan(self, recurrence: Recurrence) -> Plan | str:
+        backend = self._find(leaves(recurrence.init)[0].device.type)
+        assert backend is not None
+        return _plan(recurrence, backend)
 
 
 def _placeholders(stage: fx.GraphModule) -> list[fx.Node]:
@@ -145,9 +165,9 @@ class _Ready:
         self.fixed = [value.to(plan.kernel.dtype) for value in self.constants]
 
     @cached_property
-    def packed(self) -> Constants:
+    def packed(self) -> Any:
         """The constants as kernels read them."""
-        return Constants(self.plan.kernel, self.fixed)
+        return self.plan.kernel.constants(self.fixed)
 
     def loop(self, steps: int, rows: int, tensors: list[Tensor]) -> list[Tensor]:
         """Last carry and exports."""
@@ -167,10 +187,6 @@ class _Traced(_Ready):
         return operator.loop(self.plan.kernel, steps, rows, self.reverse, tensors)
 
 
-# What the input part puts out for one window should stay in the cache until the loop reads it.
-_WINDOW_BYTES = 4 * 2**20
-
-
 def _window(plan: Plan, recurrence: Recurrence) -> int:
     """Steps that are run together where nothing has to be kept for a gradient."""
     fission, core = plan.fission, plan.kernel.core
@@ -179,7 +195,7 @@ def _window(plan: Plan, recurrence: Recurrence) -> int:
     if not width:
         return recurrence.steps
     rows = next(leaf.shape[1] for leaf in leaves(recurrence.xs))
-    return max(16, _WINDOW_BYTES // (rows * width * plan.kernel.dtype.itemsize))
+    return max(16, plan.backend.window // (rows * width * plan.kernel.dtype.itemsize))
 
 
 def _in_windows(
@@ -202,12 +218,7 @@ def _recomputed(ready: _Ready, carry: State, xs: Any) -> Any:
 
 def _unsupported(recurrence: Recurrence) -> str | None:
     """What about the call, not the step, stands in the way."""
-    tensors = leaves((recurrence.init, recurrence.xs))
     states = leaves(recurrence.init)
-    if find_compiler() is None:
-        return no_compiler()
-    if any(leaf.device.type != "cpu" for leaf in tensors):
-        return "generated C++ runs on the CPU, and the tensors lie elsewhere"
     if not states or {leaf.dtype for leaf in states} not in ({torch.float32}, {torch.float64}):
         return "the state must be float32 throughout, or float64 throughout"
     rows = {leaf.shape[0] for leaf in states if leaf.dim()} | {
@@ -224,15 +235,15 @@ def _unsupported(recurrence: Recurrence) -> str | None:
     return None
 
 
-def _under_autocast(recurrence: Recurrence) -> Recurrence:
+def _under_autocast(recurrence: Recurrence, device: str) -> Recurrence:
     """Under autocast, the same with a step that enters it by itself and keeps its carry's dtype."""
-    if not torch.is_autocast_enabled("cpu"):
+    if not torch.is_autocast_enabled(device):
         return recurrence
-    dtype = torch.get_autocast_dtype("cpu")
+    dtype = torch.get_autocast_dtype(device)
 
     def step(carry: State, x: Any) -> tuple[State, Any]:
         # Without its cache, in which a trace would leave tensors that have no numbers.
-        with torch.autocast("cpu", dtype, cache_enabled=False):
+        with torch.autocast(device, dtype, cache_enabled=False):
             new, y = recurrence.step(carry, x)
         return map_state(lambda a, b: a.to(b.dtype), new, carry), y
 
@@ -240,7 +251,7 @@ def _under_autocast(recurrence: Recurrence) -> Recurrence:
     return replace(recurrence, step=step, identity=identity)
 
 
-def _plan(recurrence: Recurrence) -> Plan | str:
+def _plan(recurrence: Recurrence, backend: Backend) -> Plan | str:
     """Trace, split, lower and compile; or the reason why not."""
     module = recurrence.identity[0] if recurrence.identity else None
     if module is not None and any(_hooked(each) for each in module.modules()):
@@ -251,10 +262,10 @@ def _plan(recurrence: Recurrence) -> Plan | str:
         # All nodes: what is done in place has no user, and so belongs to no part.
         for node in traced.nodes:
             _check(node)
-        fission = absorb(split_step(traced), _dtype(recurrence))
-        kernel, parts = Kernel(lower(fission), _dtype(recurrence)), stages(fission)
-        use_own_products(parts.inputs)
-        plan = Plan(fission, parts, kernel)
+        fission = backend.divide(split_step(traced), _dtype(recurrence))
+        kernel, parts = backend.compile(lower(fission), _dtype(recurrence)), stages(fission)
+        backend.prepare(parts)
+        plan = Plan(fission, parts, kernel, backend)
         run = partial(_evaluate, plan)
         return disagreement(recurrence, plan.tensors, run, _tolerance(traced)) or plan
     except (TraceError, LowerError, EngineError) as error:

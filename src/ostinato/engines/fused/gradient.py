@@ -15,16 +15,8 @@ import torch
 from torch import Tensor
 
 from ostinato.engines.fused import ir
-from ostinato.engines.fused.kernel import (
-    Constants,
-    Kernel,
-    Port,
-    is_carry,
-    port_of,
-    row_port,
-    sequence_port,
-)
-from ostinato.engines.fused.room import room
+from ostinato.engines.fused.loop import Loop
+from ostinato.engines.fused.programs import is_carry, port_of
 
 X = TypeVar("X")
 
@@ -38,29 +30,32 @@ class Call:
         steps: T.
         rows: B.
         reverse: whether time runs downwards.
-        constants: packed for the kernel.
+        constants: as the kernel reads them.
         step: one step of the core in torch operations, (carry, inputs, constants) ->
             (new carry, exports), lists of tensors (B, ...).
     """
 
-    kernel: Kernel
+    kernel: Loop
     steps: int
     rows: int
     reverse: bool
-    constants: Constants
+    constants: Any
     step: Callable[[list[Tensor], list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]
 
-    def sequence(self, tensor: Tensor, backwards: bool = False) -> Port:
+    def sequence(self, tensor: Tensor, backwards: bool = False) -> Any:
         """The port of (T, B, ...), from the step that is run first."""
-        port = sequence_port(tensor)
-        if self.reverse == backwards:
-            return port
-        last = (self.steps - 1) * port.time * tensor.element_size()
-        return Port(port.address + last, -port.time, port.row)
+        return self.kernel.sequence(tensor, self.reverse != backwards)
 
     def empty(self, shape: tuple[int, ...], extra: int = 0) -> Tensor:
         """Room for (T + extra, B, *shape)."""
-        return room((self.steps + extra, self.rows, *shape), self.kernel.dtype)
+        return self.kernel.room((self.steps + extra, self.rows, *shape))
+
+    def like(self, tensor: Tensor) -> Tensor:
+        """Room for the gradient of (T, B, ...), with rows and steps in the same order."""
+        if tensor.stride(1) > tensor.stride(0):
+            steps, rows, *rest = tensor.shape
+            return self.kernel.room((rows, steps, *rest)).transpose(0, 1)
+        return self.kernel.room(tuple(tensor.shape))
 
     def trajectory(self, init: Tensor) -> Tensor:
         """Room for a carry before every step and after the last (T + 1, B, ...)."""
@@ -119,13 +114,16 @@ def forward(
     core, (init, inputs, _) = call.kernel.core, call.parts(tensors)
     name = "forward_saving" if saving else "forward"
     program = call.kernel.programs[name]
-    ports = {f"input_{i}": call.sequence(tensor) for i, tensor in enumerate(inputs)}
+    ports: dict[str, Any] = {f"input_{i}": call.sequence(x) for i, x in enumerate(inputs)}
     trajectories: dict[int, Tensor] = {}
     last = [torch.empty_like(leaf) for leaf in init]
     for i, leaf in enumerate(core.carry):
         if leaf in program.carried:
             place = list(program.carried).index(leaf)
-            ports |= {f"first_{place}": row_port(init[i]), f"last_{place}": row_port(last[i])}
+            ports |= {
+                f"first_{place}": call.kernel.row(init[i]),
+                f"last_{place}": call.kernel.row(last[i]),
+            }
         else:
             trajectories[i] = call.trajectory(init[i])
             ports[f"before_{i}"] = call.sequence(call.before(trajectories[i]))
@@ -134,8 +132,8 @@ def forward(
     ports |= {f"export_{i}": call.sequence(tensor) for i, tensor in put_out.items()}
     saved = call.empty((_width(call.kernel.backward.saved),)) if saving else None
     if saved is not None:
-        ports |= _saved_ports(call, saved, backwards=False)
-    call.kernel.run(name, ports | call.constants.ports(name), call.steps, call.rows, lambda _: {})
+        ports |= {port: call.sequence(part) for port, part in _saved(call, saved).items()}
+    call.kernel.run(name, ports, call.constants, call.steps, call.rows)
     for i, trajectory in trajectories.items():
         last[i].copy_(trajectory[0 if call.reverse else -1])
     exports = [
@@ -160,11 +158,10 @@ def _width(saved: tuple[ir.Value, ...]) -> int:
     return sum(value.size for value in saved)
 
 
-def _saved_ports(call: Call, saved: Tensor, backwards: bool) -> dict[str, Port]:
-    """The ports of the saved values, which lie side by side (T, B, width)."""
+def _saved(call: Call, saved: Tensor) -> dict[str, Tensor]:
+    """The saved values by port, which lie side by side (T, B, width)."""
     sizes = [value.size for value in call.kernel.backward.saved]
-    parts = torch.split(saved, sizes, -1)
-    return {f"saved_{i}": call.sequence(part, backwards) for i, part in enumerate(parts)}
+    return {f"saved_{i}": part for i, part in enumerate(torch.split(saved, sizes, -1))}
 
 
 def backward(
@@ -184,61 +181,32 @@ def backward(
         grads: of the last carry and of the exports.
     """
     core, gradient = call.kernel.core, call.kernel.backward
-    count, (_, inputs, constants) = len(core.carry), call.parts(tensors)
+    count, (_, inputs, _) = len(core.carry), call.parts(tensors)
     _, wanted_inputs, wanted_constants = call.parts(wanted)
     program = call.kernel.programs["backward"]
     grad_last = [grad.contiguous() for grad in grads[:count]]
     grad_init = [torch.empty_like(grad) for grad in grad_last]
-    ports = {f"first_{i}": row_port(each) for i, each in enumerate(grad_last)}
-    ports |= {f"last_{i}": row_port(each) for i, each in enumerate(grad_init)}
-    read = {f"input_{i}": tensor for i, tensor in enumerate(inputs)}
-    read |= {f"before_{i}": call.before(tensor) for i, tensor in enumerate(kept[:count])}
-    read |= {f"grad_export_{i}": tensor for i, tensor in enumerate(grads[count:])}
-    read = {port: rows_contiguous(each) for port, each in read.items() if port in program.read}
-    ports |= {port: call.sequence(each, backwards=True) for port, each in read.items()}
-    ports |= _saved_ports(call, kept[count], backwards=True)
-    found: dict[int, Tensor] = {}
+    ports = {f"first_{i}": call.kernel.row(each) for i, each in enumerate(grad_last)}
+    ports |= {f"last_{i}": call.kernel.row(each) for i, each in enumerate(grad_init)}
+    held = {f"input_{i}": tensor for i, tensor in enumerate(inputs)}
+    held |= {f"before_{i}": call.before(tensor) for i, tensor in enumerate(kept[:count])}
+    held |= {f"grad_export_{i}": tensor for i, tensor in enumerate(grads[count:])}
+    held = {port: rows_contiguous(each) for port, each in held.items() if port in program.read}
+    held |= _saved(call, kept[count])
     for i, value in enumerate(gradient.inputs):
         if value is not None:
             port = port_of(program.results, value)
             needed = wanted_inputs[i] or port not in call.kernel.optional["backward"]
-            if needed and port not in ports:
-                found[i] = like(inputs[i])
-                ports[port] = call.sequence(found[i], backwards=True)
-            elif needed:
-                found[i] = found[int(port.removeprefix("grad_input_"))]
-    sums = _sums(call, wanted_constants)
-    call.kernel.run(
-        "backward",
-        ports | call.constants.ports("backward"),
-        call.steps,
-        call.rows,
-        lambda thread: {port: Port(each[thread].data_ptr()) for port, each in sums.items()},
+            if needed and port not in held:
+                held[port] = call.like(inputs[i])
+    ports |= {port: call.sequence(each, backwards=True) for port, each in held.items()}
+    grad_constants = call.kernel.reverse(
+        ports, held, call.constants, wanted_constants, call.steps, call.rows, not call.reverse
     )
-    grad_constants: list[Tensor | None] = [None] * len(constants)
-    for port, each in sums.items():
-        i = _constant(call, port)
-        total, before = each.sum(0), grad_constants[i]
-        grad_constants[i] = total if before is None else before + total
-    return [*grad_init, *(found.get(i) for i in range(len(inputs))), *grad_constants]
-
-
-def _sums(call: Call, wanted: list[bool]) -> dict[str, Tensor]:
-    """Zeros for what is summed over steps and rows (threads, ...)."""
-    program, core = call.kernel.programs["backward"], call.kernel.core
-    found = {}
-    for port in (*program.sums, *program.outers):
-        constant = _constant(call, port)
-        if wanted[constant] or port in program.sums:
-            shape = (torch.get_num_threads(), *core.constants[constant].shape)
-            found[port] = torch.zeros(shape, dtype=call.kernel.dtype)
-    return found
-
-
-def _constant(call: Call, port: str) -> int:
-    """Which constant a sum belongs to."""
-    kind, i = port.split("_")
-    return int(i) if kind == "sum" else call.kernel.backward.matrices[int(i)].constant
+    grad_inputs = (
+        None if v is None else held.get(port_of(program.results, v)) for v in gradient.inputs
+    )
+    return [*grad_init, *grad_inputs, *grad_constants]
 
 
 def _differentiable(
@@ -264,14 +232,6 @@ def _differentiable(
         )
     )
     return [next(found) if needed else None for needed in wanted]
-
-
-def like(tensor: Tensor) -> Tensor:
-    """Memory for the gradient of (T, B, ...), with rows and steps in the same order."""
-    if tensor.stride(1) > tensor.stride(0):
-        steps, rows, *rest = tensor.shape
-        return room((rows, steps, *rest), tensor.dtype).transpose(0, 1)
-    return room(tuple(tensor.shape), tensor.dtype)
 
 
 def rows_contiguous(tensor: Tensor) -> Tensor:

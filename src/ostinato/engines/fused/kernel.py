@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ostinato.engines.fused import ir
 from ostinato.engines.fused.cpp import source
 from ostinato.engines.fused.derive import Backward, derive
 from ostinato.engines.fused.fold import fold
 from ostinato.engines.fused.lower import Core
-from ostinato.engines.fused.program import Program, packed
+from ostinato.engines.fused.program import packed
+from ostinato.engines.fused.programs import backward_program, forward_program
+from ostinato.engines.fused.room import room
 from ostinato.engines.fused.routines import REALS, connect, pack
 from ostinato.engines.fused.threads import in_threads, openmp, share, team
 from ostinato.engines.fused.toolchain import load
@@ -74,16 +75,93 @@ class Kernel:
         """Whether a step has enough to multiply for several threads to share one row."""
         return sum(v.size for v in self.core.constants if len(v.shape) > 1) >= _HEAVY
 
-    def run(self, name: str, ports: dict[str, Port], steps: int, rows: int, split: Any) -> None:
+    def room(self, shape: tuple[int, ...]) -> Tensor:
+        """A tensor of arbitrary numbers."""
+        return room(shape, self.dtype)
+
+    def constants(self, tensors: Sequence[Tensor]) -> Constants:
+        """The constants of a call."""
+        return Constants(self, tensors)
+
+    def sequence(self, tensor: Tensor, downwards: bool) -> Port:
+        """The port of (T, B, ...), whose rows are contiguous, from the step that is run first."""
+        time, address = tensor.stride(0), tensor.data_ptr()
+        if downwards:
+            address += (len(tensor) - 1) * time * tensor.element_size()
+            time = -time
+        return Port(address, time, tensor.stride(1))
+
+    def row(self, tensor: Tensor) -> Port:
+        """The port of (B, ...)."""
+        return Port(tensor.data_ptr(), 0, tensor.stride(0))
+
+    def run(
+        self, name: str, ports: dict[str, Port], constants: Constants, steps: int, rows: int
+    ) -> None:
         """Call one function over all rows, in as many threads as torch uses.
 
         Args:
             name: of the function.
             ports: by name; optional ones may be left out.
+            constants: of the call.
             steps: T.
             rows: B.
-            split: gives the ports of one thread, which may differ in sums.
         """
+        self._call(name, ports | constants.ports(name), steps, rows, lambda _: {})
+
+    def reverse(
+        self,
+        ports: dict[str, Port],
+        held: dict[str, Tensor],
+        constants: Constants,
+        wanted: Sequence[bool],
+        steps: int,
+        rows: int,
+        downwards: bool,
+    ) -> list[Tensor | None]:
+        """The reverse loop, and the gradients of the constants.
+
+        Args:
+            ports: by name.
+            held: tensors by port, which the loop itself sums up.
+            constants: of the call.
+            wanted: which constants need a gradient.
+            steps: T.
+            rows: B.
+            downwards: whether the reverse loop goes down in time.
+        """
+        sums = self._sums(wanted)
+        self._call(
+            "backward",
+            ports | constants.ports("backward"),
+            steps,
+            rows,
+            lambda thread: {port: Port(each[thread].data_ptr()) for port, each in sums.items()},
+        )
+        found: list[Tensor | None] = [None] * len(wanted)
+        for port, each in sums.items():
+            i = self._constant(port)
+            total, before = each.sum(0), found[i]
+            found[i] = total if before is None else before + total
+        return found
+
+    def _sums(self, wanted: Sequence[bool]) -> dict[str, Tensor]:
+        """Zeros for what is summed over steps and rows (threads, ...)."""
+        program, found = self.programs["backward"], {}
+        for port in (*program.sums, *program.outers):
+            constant = self._constant(port)
+            if wanted[constant] or port in program.sums:
+                shape = (torch.get_num_threads(), *self.core.constants[constant].shape)
+                found[port] = torch.zeros(shape, dtype=self.dtype)
+        return found
+
+    def _constant(self, port: str) -> int:
+        """Which constant a sum belongs to."""
+        kind, i = port.split("_")
+        return int(i) if kind == "sum" else self.backward.matrices[int(i)].constant
+
+    def _call(self, name: str, ports: dict[str, Port], steps: int, rows: int, split: Any) -> None:
+        """Call one function; `split` gives the ports of one thread, which may differ in sums."""
         order = self.ports[name]
         absent = dict.fromkeys(self.optional[name], Port(0))
 
@@ -109,89 +187,6 @@ class Kernel:
             in_threads(
                 rows, _ROWS, lambda i, a, b: alone(addresses(i), strides, steps, a, b, None, 0)
             )
-
-
-def _constants(core: Core, program: Program) -> Program:
-    """The program with the constants that it reads as they are; matrices are read packed."""
-    given = frozenset(program.read.values())
-    direct = {*program.roots} | {
-        arg
-        for value in ir.reachable(program.roots, given)
-        for arg in (value.args[::2] if value.op == "matmul" else value.args)
-    }
-    named = {f"const_{i}": value for i, value in enumerate(core.constants) if value in direct}
-    return replace(program, constants=named)
-
-
-def forward_program(core: Core, backward: Backward, name: str, saving: bool) -> Program:
-    """The forward step; for training it also puts out the values that backward reads.
-
-    A carry that is put out, or that backward needs, is kept for all steps in a trajectory.
-    """
-    inside: dict[ir.Value, ir.Value] = {}
-    advancing: dict[ir.Value, ir.Value] = {}
-    results, read = {}, {f"input_{i}": value for i, value in enumerate(core.inputs)}
-    for i, (leaf, value) in enumerate(zip(core.carry, core.new_carry, strict=True)):
-        if saving or leaf in core.exports or value in core.exports:
-            results[f"carry_{i}"] = advancing[leaf] = value
-            read[f"before_{i}"] = leaf
-        else:
-            inside[leaf] = value
-    results |= {f"export_{i}": v for i, v in enumerate(core.exports) if not is_carry(core, v)}
-    if saving:
-        results |= {f"saved_{i}": value for i, value in enumerate(backward.saved)}
-    program = Program(name, carried=inside, advancing=advancing, results=results, read=read)
-    return _constants(core, program)
-
-
-def backward_program(core: Core, backward: Backward) -> Program:
-    """The step of the reverse loop."""
-    read = {f"input_{i}": value for i, value in enumerate(core.inputs)}
-    read |= {f"saved_{i}": value for i, value in enumerate(backward.saved)}
-    read |= {f"before_{i}": leaf for i, leaf in enumerate(core.carry)}
-    read |= {f"grad_export_{i}": leaf for i, leaf in enumerate(backward.grad_exports)}
-    results = {f"grad_input_{i}": v for i, v in enumerate(backward.inputs) if v is not None}
-    outers = {f"outer_{i}": (s.entering, s.returning) for i, s in enumerate(backward.matrices)}
-    program = Program(
-        name="backward",
-        carried=dict(zip(backward.grad_carry, backward.carry, strict=True)),
-        results=_distinct(results),
-        sums={f"sum_{i}": value for i, value in backward.constants.items()},
-        outers=outers,
-        heads=frozenset(
-            f"outer_{i}"
-            for i, sink in enumerate(backward.matrices)
-            if len(core.constants[sink.constant].shape) == 3
-        ),
-    )
-    needed = set(ir.reachable(program.roots, frozenset(read.values())))
-    read = {port: value for port, value in read.items() if value in needed}
-    return _constants(core, replace(program, read=read))
-
-
-def _distinct(results: dict[str, ir.Value]) -> dict[str, ir.Value]:
-    """One port for each value: equal results are put out once."""
-    return {port: value for value, port in {v: p for p, v in reversed(results.items())}.items()}
-
-
-def port_of(results: dict[str, ir.Value], value: ir.Value) -> str:
-    """The port that holds a result."""
-    return next(port for port, found in results.items() if found is value)
-
-
-def is_carry(core: Core, value: ir.Value) -> bool:
-    """Whether an export is a carry, whose trajectory is kept anyway."""
-    return value in core.new_carry or value in core.carry
-
-
-def sequence_port(tensor: Tensor) -> Port:
-    """A tensor (T, B, ...) whose rows are contiguous."""
-    return Port(tensor.data_ptr(), tensor.stride(0), tensor.stride(1))
-
-
-def row_port(tensor: Tensor) -> Port:
-    """A tensor (B, ...)."""
-    return Port(tensor.data_ptr(), 0, tensor.stride(0))
 
 
 class Constants:

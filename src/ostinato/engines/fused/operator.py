@@ -17,21 +17,19 @@ from torch import Tensor
 from ostinato.core.errors import EngineError
 from ostinato.engines.fused import ir
 from ostinato.engines.fused.gradient import Call, backward, forward, rows_contiguous
-from ostinato.engines.fused.kernel import Constants, Kernel
+from ostinato.engines.fused.loop import Loop
 
-_kernels: dict[str, Kernel] = {}
+_kernels: dict[str, Loop] = {}
 
 
-def register(kernel: Kernel) -> str:
+def register(kernel: Loop) -> str:
     """The name under which the operation finds a kernel."""
     key = sha256(_description(kernel).encode()).hexdigest()[:32]
     _kernels.setdefault(key, kernel)
     return key
 
 
-def loop(
-    kernel: Kernel, steps: int, rows: int, reverse: bool, tensors: list[Tensor]
-) -> list[Tensor]:
+def loop(kernel: Loop, steps: int, rows: int, reverse: bool, tensors: list[Tensor]) -> list[Tensor]:
     """Last carry (B, ...) and exports (T, B, ...) of a core.
 
     Args:
@@ -132,7 +130,7 @@ def _differentiate(ctx: Any, grads: list[Tensor | None]) -> tuple[Any, ...]:
 fused_loop.register_autograd(_differentiate, setup_context=_remember)
 
 
-def _kernel(key: str) -> Kernel:
+def _kernel(key: str) -> Loop:
     if key not in _kernels:
         raise EngineError(
             "A compiled graph names a loop that this process has not generated. Compile the "
@@ -150,7 +148,7 @@ def _call(
     init = [tensor.contiguous() for tensor in tensors[:carries]]
     inputs = [rows_contiguous(tensor) for tensor in tensors[carries : carries + sequences]]
     constants = tensors[carries + sequences :]
-    call = Call(kernel, steps, rows, reverse, Constants(kernel, constants), _no_step)
+    call = Call(kernel, steps, rows, reverse, kernel.constants(constants), _no_step)
     return call, (*init, *inputs, *constants)
 
 
@@ -158,7 +156,7 @@ def _no_step(*_: Any) -> Any:
     raise EngineError("The second derivative of a compiled graph is not defined by torch.")
 
 
-def _reached(kernel: Kernel, wanted: list[bool]) -> list[bool]:
+def _reached(kernel: Loop, wanted: list[bool]) -> list[bool]:
     """Which of initial carry, inputs and constants get a gradient: wanted, and not zero."""
     core, gradient = kernel.core, kernel.backward
     of_constants = {*gradient.constants, *(sink.constant for sink in gradient.matrices)}
@@ -181,7 +179,7 @@ def _distinct(tensors: list[Tensor], others: list[Tensor]) -> list[Tensor]:
     return results
 
 
-def _description(kernel: Kernel) -> str:
+def _description(kernel: Loop) -> str:
     """The core as text in which nothing of this process appears."""
     core = kernel.core
     results = (*core.new_carry, *core.exports)
@@ -192,4 +190,6 @@ def _description(kernel: Kernel) -> str:
         for value in places
     ]
     sizes = (len(core.carry), len(core.inputs), len(core.constants))
-    return repr((kernel.dtype, sizes, values, [places[value] for value in results]))
+    return repr(
+        (type(kernel).__name__, kernel.dtype, sizes, values, [places[value] for value in results])
+    )

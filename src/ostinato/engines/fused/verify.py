@@ -72,7 +72,7 @@ def _small(recurrence: Recurrence) -> Recurrence:
     def near(leaf: Tensor) -> Tensor:
         part = leaf[:_ROWS].detach()
         noise = torch.rand(part.shape, generator=generator, dtype=part.dtype)
-        return (part + noise - 0.5).requires_grad_()
+        return (part + noise.to(part.device) - 0.5).requires_grad_()
 
     def root(leaf: Tensor) -> Tensor:
         part = leaf.detach().clone()

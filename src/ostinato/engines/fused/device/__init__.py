@@ -1,0 +1,1 @@
+"""Generated code for CUDA devices: the language of `ir` as Triton kernels."""

@@ -1,0 +1,45 @@
+"""Functions of the device's mathematical library, for Triton's interpreter on the CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import triton.language as tl
+from triton.runtime.interpreter import TensorHandle
+
+
+def _like(x: Any, data: Any, dtype: Any = None) -> Any:
+    """A block of the interpreter."""
+    dtype = dtype or x.dtype
+    return tl.core.tensor(TensorHandle(data, dtype), tl.core.block_type(dtype, list(data.shape)))
+
+
+def steps(count: Any) -> range:
+    """The steps of a loop; `range` itself fails with recent releases of NumPy."""
+    return range(int(count.handle.data.item()))
+
+
+def tanh(x: Any) -> Any:
+    """The hyperbolic tangent."""
+    return _like(x, np.tanh(x.handle.data))
+
+
+def expm1(x: Any) -> Any:
+    """exp(x) − 1."""
+    return _like(x, np.expm1(x.handle.data))
+
+
+def log1p(x: Any) -> Any:
+    """log(1 + x)."""
+    return _like(x, np.log1p(x.handle.data))
+
+
+def power(x: Any, exponent: Any) -> Any:
+    """x to the power of a number."""
+    return _like(x, np.power(x.handle.data, exponent.handle.data))
+
+
+def largest(x: Any, axis: int) -> Any:
+    """The maximum along an axis, which stays; NaN if there is one."""
+    return _like(x, np.max(x.handle.data, axis=getattr(axis, "value", axis), keepdims=True))

@@ -1,0 +1,167 @@
+"""A core compiled for a device: its programs, their call, and the sums behind the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ostinato.engines.fused import ir
+from ostinato.engines.fused.derive import Backward, derive
+from ostinato.engines.fused.device.module import functions
+from ostinato.engines.fused.device.sinks import Sinks, places, with_sinks
+from ostinato.engines.fused.device.source import module, source
+from ostinato.engines.fused.device.tiles import choose
+from ostinato.engines.fused.lower import Core
+from ostinato.engines.fused.program import Program
+from ostinato.engines.fused.programs import backward_program, forward_program
+
+_REALS = {torch.float32: "float32", torch.float64: "float64"}
+# What torch's own products are allowed to do.
+_PRECISIONS = {"highest": "ieee", "high": "tf32x3", "medium": "tf32"}
+
+
+@dataclass(frozen=True)
+class Port:
+    """A tensor as a kernel sees it: from the first step, with distances of steps and rows."""
+
+    tensor: Tensor
+    time: int = 0
+    row: int = 0
+
+
+class DeviceKernel:
+    """The three functions of a core: forward alone, forward for training, backward.
+
+    Args:
+        core: the core.
+        dtype: float32 or float64.
+        device: the kind of device, "cuda"; or "cpu" with Triton's interpreter.
+    """
+
+    def __init__(self, core: Core, dtype: torch.dtype, device: str = "cuda") -> None:
+        self.core, self.dtype, self.device = core, dtype, device
+        self.backward: Backward = derive(core)
+        reverse = backward_program(core, self.backward)
+        self._places = places(reverse)
+        programs = [
+            forward_program(core, self.backward, "forward", saving=False),
+            forward_program(core, self.backward, "forward_saving", saving=True),
+            with_sinks(reverse),
+        ]
+        self.programs = {p.name: _with_constants(core, p) for p in programs}
+        self.optional: dict[str, frozenset[str]] = dict.fromkeys(self.programs, frozenset())
+        self.sources = {n: source(p, _REALS[dtype]) for n, p in self.programs.items()}
+
+    @property
+    def text(self) -> str:
+        """The generated module."""
+        return module(self.sources.values())
+
+    @cached_property
+    def _functions(self) -> dict[str, Any]:
+        return functions(self.text, self.programs)
+
+    def room(self, shape: tuple[int, ...]) -> Tensor:
+        """A tensor of arbitrary numbers."""
+        return torch.empty(shape, dtype=self.dtype, device=self.device)
+
+    def constants(self, tensors: Sequence[Tensor]) -> dict[str, Port]:
+        """The ports of the constants of a call."""
+        held = (tensor.detach().contiguous() for tensor in tensors)
+        return {f"const_{i}": Port(tensor) for i, tensor in enumerate(held)}
+
+    def sequence(self, tensor: Tensor, downwards: bool) -> Port:
+        """The port of (T, B, ...), whose rows are contiguous, from the step that is run first."""
+        time, row = tensor.stride(0), tensor.stride(1)
+        return Port(tensor[-1], -time, row) if downwards else Port(tensor, time, row)
+
+    def row(self, tensor: Tensor) -> Port:
+        """The port of (B, ...)."""
+        return Port(tensor, 0, tensor.stride(0))
+
+    def run(
+        self, name: str, ports: dict[str, Port], constants: dict[str, Port], steps: int, rows: int
+    ) -> None:
+        """Call one function over all rows.
+
+        Args:
+            name: of the function.
+            ports: by name.
+            constants: ports of constants.
+            steps: T.
+            rows: B.
+        """
+        made = self.sources[name]
+        tile = choose(made, rows)
+        grid = tile.grid(rows, made.elements)
+        given = _arguments(ports | constants) | {"T": steps, "rows": rows}
+        if made.width:
+            given["memory"] = self.room((grid[0] * tile.rows, made.width))
+        with _quiet(self.device):
+            self._functions[name][grid](
+                *(given[argument] for argument in made.arguments),
+                R=tile.rows,
+                U=tile.units,
+                PRECISION=_PRECISIONS[torch.get_float32_matmul_precision()],
+                num_warps=tile.warps,
+                num_stages=1,
+            )
+
+    def reverse(
+        self,
+        ports: dict[str, Port],
+        held: dict[str, Tensor],
+        constants: dict[str, Port],
+        wanted: Sequence[bool],
+        steps: int,
+        rows: int,
+        downwards: bool,
+    ) -> list[Tensor | None]:
+        """The reverse loop, and the gradients of the constants.
+
+        Args:
+            ports: by name.
+            held: tensors (T, B, ...) by port, of what is read and put out.
+            constants: ports of constants.
+            wanted: which constants need a gradient.
+            steps: T.
+            rows: B.
+            downwards: whether the reverse loop goes down in time.
+        """
+        program = self.programs["backward"]
+        for port, value in program.results.items():
+            if port not in held:
+                held[port] = self.room((steps, rows, *value.shape))
+                ports[port] = self.sequence(held[port], downwards)
+        self.run("backward", ports, constants, steps, rows)
+        tensors = [constants[f"const_{i}"].tensor for i in range(len(wanted))]
+        tensors_of = {v: held[port] for port, v in (program.read | program.results).items()}
+        sinks = Sinks(self.backward, self._places, tensors_of, tensors, (steps, rows))
+        return [sinks.of_constant(i) if needs else None for i, needs in enumerate(wanted)]
+
+
+def _with_constants(core: Core, program: Program) -> Program:
+    """The program with all the constants that it reads."""
+    used = set(ir.reachable(program.roots, frozenset(program.read.values())))
+    named = {f"const_{i}": value for i, value in enumerate(core.constants) if value in used}
+    return replace(program, constants=named)
+
+
+def _arguments(ports: dict[str, Port]) -> dict[str, Any]:
+    """What a kernel is given, by the names of its arguments."""
+    given: dict[str, Any] = {}
+    for name, port in ports.items():
+        given |= {name: port.tensor, f"{name}_time": port.time, f"{name}_row": port.row}
+    return given
+
+
+def _quiet(device: str) -> AbstractContextManager[Any]:
+    """NumPy warns where a device computes infinity or NaN; the interpreter must not either."""
+    return np.errstate(all="ignore") if device == "cpu" else nullcontext()

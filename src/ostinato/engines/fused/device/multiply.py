@@ -1,0 +1,120 @@
+"""Products of rows with constant matrices: which columns together, and from where."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ostinato.engines.fused.device.blocks import is_whole, power_of_two
+from ostinato.engines.fused.ir import Value
+from ostinato.engines.fused.schedule import View
+
+# Elements of all matrices that stay on chip; from there on they come from the caches.
+_RESIDENT = 2**13
+# Rows of a matrix that are read together.
+_STEP = 32
+# The shortest sum that the device's units take.
+_SHORTEST = 16
+
+Segment = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A summand of a product.
+
+    Attributes:
+        value: what is multiplied.
+        matrix: text that loads its part of the matrix, if that stays on chip; else None.
+        size: elements that are summed.
+    """
+
+    value: Value
+    matrix: str | None
+    size: int
+
+
+class Products:
+    """The products among some values.
+
+    Args:
+        values: all that is computed.
+        where: tells where a value lies.
+    """
+
+    def __init__(self, values: Sequence[Value], where: Callable[[Value], View]) -> None:
+        self.where = where
+        self._segments: dict[Value, list[Segment]] = {}
+        made = [value for value in values if value.op == "matmul"]
+        matrices = {(v.args[1], v.attrs): v.args[1].size for v in made}
+        self.resident = sum(matrices.values()) <= _RESIDENT
+        self.any = bool(made)
+        borders: dict[Value, set[int]] = {v: {0, v.size} for v in made}
+        for value in values:
+            if value.op == "slice":
+                seen = where(value)
+                if seen.root in borders:
+                    borders[seen.root] |= {seen.offset, seen.offset + value.size}
+        for value, found in borders.items():
+            self._segments[value] = [(a, b - a) for a, b in pairwise(sorted(found))]
+
+    def in_columns(self, value: Value) -> bool:
+        """Whether a product is one of a whole row, which can be had column by column."""
+        return value.size == value.shape[-1] and len(value.args[1].shape) == 2
+
+    def segments(self, value: Value) -> list[Segment]:
+        """Columns that are computed together: begin and number."""
+        return self._segments[value] if self.in_columns(value) else []
+
+    def parts(self, value: Value, segment: Segment) -> list[Part]:
+        """The summands of some columns; one that is not on chip if the sum is streamed."""
+        x = value.args[0]
+        seen, pieces = self.where(x), [(x, 0)]
+        root = seen.root
+        if root.op == "concat" and is_whole(seen) and math.prod(root.shape[: root.attrs]) == 1:
+            starts = [sum(p.size for p in root.args[:i]) for i in range(len(root.args))]
+            pieces = list(zip(root.args, starts, strict=True))
+        short = any(power_of_two(piece.size) < _SHORTEST for piece, _ in pieces)
+        if short or not self.resident:
+            return [Part(x, None, x.size)]
+        return [Part(p, self._matrix(value, start, p.size, segment), p.size) for p, start in pieces]
+
+    def streamed(self, value: Value, segment: Segment) -> str:
+        """Text of the product of rows in memory; {rows} stands for pointers to them."""
+        along, across = _strides(value)
+        start, n = segment
+        matrix = f"const_{value.args[1].attrs} + {start * across}"
+        return self._call(matrix, along, across, value.args[0].shape[-1], n)
+
+    def head(self, value: Value) -> str:
+        """Text of the product of the rows of head `g`."""
+        along, across = _strides(value)
+        k, n = value.args[0].shape[-1], value.shape[-1]
+        apart = k * n if len(value.args[1].shape) == 3 else 0
+        return self._call(f"const_{value.args[1].attrs} + g * {apart}", along, across, k, n)
+
+    def _call(self, matrix: str, along: int, across: int, k: int, n: int) -> str:
+        step = max(_SHORTEST, min(_STEP, power_of_two(k)))
+        return (
+            f"product({{rows}}, live, {matrix}, {along}, {across}, {k}, {n}, {power_of_two(n)}, "
+            f"{step}, PRECISION)"
+        )
+
+    def _matrix(self, value: Value, start: int, k: int, segment: Segment) -> str:
+        along, across = _strides(value)
+        column, n = segment
+        rows = f"tl.arange(0, {power_of_two(k)})[:, None]"
+        columns = f"tl.arange(0, {power_of_two(n)})[None, :]"
+        offset = start * along + column * across
+        return (
+            f"tl.load(const_{value.args[1].attrs} + {offset} + {rows} * {along} + {columns} * "
+            f"{across}, mask=({rows} < {k}) & ({columns} < {n}), other=0)"
+        )
+
+
+def _strides(value: Value) -> tuple[int, int]:
+    """Distances of a matrix's elements along the sum and between results."""
+    columns = value.args[1].shape[-1]
+    return (1, columns) if value.attrs else (columns, 1)

@@ -1,0 +1,102 @@
+"""What generated kernels call: functions that Triton's language lacks, and products.
+
+On a device they come from its mathematical library. Triton's interpreter, which runs kernels on
+the CPU where there is no device, lacks that library: there NumPy stands in for it.
+"""
+
+# mypy: disable-error-code="no-untyped-def,untyped-decorator"
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+INTERPRETED = triton.knobs.runtime.interpret
+
+if INTERPRETED:
+    from ostinato.engines.fused.device.interpreted import expm1, largest, log1p, power, steps, tanh
+else:
+    from triton.language.extra import libdevice
+
+    steps = tl.range
+    tanh, expm1, log1p, power = libdevice.tanh, libdevice.expm1, libdevice.log1p, libdevice.pow
+
+    @triton.jit
+    def _larger(a, b):
+        return tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL)
+
+    @triton.jit
+    def largest(x, axis: tl.constexpr):
+        """The maximum along an axis, which stays; NaN if there is one."""
+        return tl.reduce(x, axis, _larger, keep_dims=True)
+
+
+@triton.jit
+def sigmoid(x):
+    """1 / (1 + exp(−x))."""
+    return 1 / (1 + tl.exp(-x))
+
+
+@triton.jit
+def sign(x):
+    """−1, 0, 1 or NaN."""
+    return tl.where(x > 0, 1, tl.where(x < 0, -1, x * 0))
+
+
+@triton.jit
+def maximum(a, b):
+    """The larger one; NaN if one is."""
+    return tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
+def minimum(a, b):
+    """The smaller one; NaN if one is."""
+    return tl.minimum(a, b, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
+def total(x, axis: tl.constexpr):
+    """The sum along an axis, which stays."""
+    return tl.sum(x, axis=axis, keep_dims=True)
+
+
+@triton.jit
+def product(
+    x,
+    live,
+    matrix,
+    along: tl.constexpr,
+    across: tl.constexpr,
+    K: tl.constexpr,
+    N: tl.constexpr,
+    COLUMNS: tl.constexpr,
+    STEP: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """Rows in memory times a matrix in memory, a few rows of the matrix at a time.
+
+    Args:
+        x: pointers (R, 1) to the first of K elements that follow one another.
+        live: (R, 1), which rows there are.
+        matrix: pointer to the first element.
+        along: distance of elements of the matrix that are summed over.
+        across: distance of its columns.
+        K: length of the sum.
+        N: columns.
+        COLUMNS: N, or the power of two above it.
+        STEP: of the sum at a time, a power of two from 16.
+        PRECISION: of products.
+    """
+    n = tl.arange(0, COLUMNS)[None, :]
+    k = tl.arange(0, STEP)
+    left = tl.load(x + k[None, :], mask=live & (k[None, :] < K), other=0)
+    seen = (k[:, None] < K) & (n < N)
+    right = tl.load(matrix + k[:, None] * along + n * across, mask=seen, other=0)
+    result = tl.dot(left, right, input_precision=PRECISION, out_dtype=left.dtype)
+    for first in range(STEP, K, STEP):
+        inner = first + k
+        left = tl.load(x + inner[None, :], mask=live & (inner[None, :] < K), other=0)
+        seen = (inner[:, None] < K) & (n < N)
+        right = tl.load(matrix + inner[:, None] * along + n * across, mask=seen, other=0)
+        result = tl.dot(left, right, result, input_precision=PRECISION, out_dtype=left.dtype)
+    return result
