@@ -89,6 +89,16 @@ def index(j: str, sizes: Sequence[int], strides: Sequence[int]) -> str:
     return " + ".join(terms) or f"{j} * 0"
 
 
+def load(where: str, mask: str, other: str = "0") -> str:
+    """Read memory where the mask, if there is one, holds."""
+    return f"tl.load({where}, mask={mask}, other={other})" if mask else f"tl.load({where})"
+
+
+def store(where: str, what: str, mask: str) -> str:
+    """Write memory where the mask, if there is one, holds."""
+    return f"tl.store({where}, {what}, mask={mask})" if mask else f"tl.store({where}, {what})"
+
+
 def power_of_two(n: int) -> int:
     """The smallest power of two that is not below n."""
     return 1 << (n - 1).bit_length()

@@ -18,7 +18,9 @@ from ostinato.engines.fused.device.blocks import (
     index,
     is_whole,
     literal,
+    load,
     power_of_two,
+    store,
 )
 from ostinato.engines.fused.device.multiply import Products
 from ostinato.engines.fused.emit import aligned, collapsed
@@ -38,6 +40,7 @@ class Body:
         program: the program.
         states: leaves that the loop carries, each with its value after the step.
         real: the type of numbers.
+        precision: of products.
         elements: of every value, where each program has only some elements of a row; else 0.
         memory: place of each value that goes through memory, in a row of it.
 
@@ -46,6 +49,7 @@ class Body:
         loads: lines that begin a step, and wait for nothing that it computes.
         lines: the rest of the step.
         missing: values that have to go through memory and did not.
+        widest: elements of the largest block.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Body:
         program: Program,
         states: dict[Value, Value],
         real: str,
+        precision: str,
         elements: int,
         memory: dict[Value, int],
     ) -> None:
@@ -65,8 +70,9 @@ class Body:
             v for v in self.order if v.op in ir.VIEWS and not plain_view(v, self.given)
         )
         made = [value for value in self.order if value not in self.given]
-        self.products = Products(made, self.view)
+        self.products = Products(made, self.view, precision)
         self.width = sum(value.size for value in memory)
+        self.widest = 1
         self.early: list[str] = []
         self.loads: list[str] = []
         self.lines: list[str] = []
@@ -151,7 +157,7 @@ class Body:
         lines = self.early if constant else self.loads if root in self.given else self.lines
         base = self._base(root)
         seen = self._within(n) if constant or root in self.memory else self.mask(n)
-        lines.append(f"{name} = tl.load({base} + {where}, mask={seen}, other=0)")
+        lines.append(f"{name} = {load(f'{base} + {where}', seen)}")
         return Block(name, not constant, n > 1)
 
     def _base(self, root: Value) -> str:
@@ -205,13 +211,11 @@ class Body:
             self.early.append(f"{name} = {matrix}")
             self._loaded[key] = Block(name)
         name = self._full(self.operand(x, x.shape), k)
-        if k != power_of_two(k):
+        if within := self._within(k):
             # What a load masked is zero, but not what was computed from it.
-            name = f"tl.where({self._within(k)}, {name}, 0)"
-        return (
-            f"tl.dot({name}, {self._loaded[key].name}, input_precision=PRECISION, "
-            f"out_dtype={self.real})"
-        )
+            name = f"tl.where({within}, {name}, 0)"
+        precision = f"input_precision={self.products.precision!r}, out_dtype={self.real}"
+        return f"tl.dot({name}, {self._loaded[key].name}, {precision})"
 
     def _multiply_heads(self, value: Value) -> None:
         x = self.view(value.args[0])
@@ -224,7 +228,7 @@ class Body:
         target = f"memory + memory_lane + {self.memory[value]} + g * {n} + {self.j(n)}"
         self.lines += [
             f"for g in range({value.size // n}):",
-            f"    tl.store({target}, {whole}, mask={self._within(n)})",
+            f"    {store(target, whole, self._within(n))}",
         ]
 
     def _reduce(self, value: Value) -> None:
@@ -236,8 +240,8 @@ class Body:
         fill = "0" if value.op == "sum" else 'float("-inf")'
         if math.prod(kept) == 1:
             block = self._full(self.operand(x, x.shape), x.size)
-            if x.size != power_of_two(x.size):
-                block = f"tl.where({self._within(x.size)}, {block}, {fill})"
+            if within := self._within(x.size):
+                block = f"tl.where({within}, {block}, {fill})"
             self.lines.append(f"{name} = {function}({block}, 1)")
             self._blocks[value] = Block(name, wide=False)
             return
@@ -257,11 +261,10 @@ class Body:
             n = math.prod(sizes)
             j = f"tl.arange(0, {power_of_two(n)}){axis}"
             texts.append(index(j, sizes, strides))
-            masks.append(f"({j} < {n})")
+            masks += [] if n == power_of_two(n) else [f"({j} < {n})"]
         live = [] if seen.root in self.memory else ["live[:, :, None]"]
         where = f"({self._base(seen.root)})[:, :, None] + {seen.offset} + {' + '.join(texts)}"
-        lanes = " & ".join([*live, *masks])
-        block = f"tl.load({where}, mask={lanes}, other={fill})"
+        block = load(where, " & ".join([*live, *masks]), fill)
         kept = power_of_two(value.size)
         return f"tl.reshape({function}({block}, 2), (R, {kept}))"
 
@@ -306,12 +309,13 @@ class Body:
         n = math.prod(sizes)
         where = f"{base} + {offset} + {index(self.j(n), sizes, strides)}"
         mask = self._within(n) if own else self.mask(n)
-        self.lines.append(f"tl.store({where}, {block.number(self.real)}, mask={mask})")
+        self.lines.append(store(where, block.number(self.real), mask))
 
     # Text.
 
     def j(self, n: int) -> str:
         """The numbers of the elements of a block."""
+        self.widest = max(self.widest, n)
         if not self.elements or n == 1:
             return f"tl.arange(0, {power_of_two(n)})[None, :]"
         if n != self.elements:
@@ -319,11 +323,12 @@ class Body:
         return "j"
 
     def _within(self, n: int) -> str:
-        return f"({self.j(n)} < {n})"
+        """Which columns of a block there are; nothing to say where it has no others."""
+        return "" if n == power_of_two(n) and not self.elements else f"({self.j(n)} < {n})"
 
     def mask(self, n: int) -> str:
         """Which elements of a block there are."""
-        return f"live & {self._within(n)}"
+        return " & ".join(["live", *filter(None, [self._within(n)])])
 
     def _full(self, block: Block, n: int) -> str:
         """A block with all its rows and columns."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,9 @@ from ostinato.engines.fused import ir
 from ostinato.engines.fused.derive import Backward, derive
 from ostinato.engines.fused.device.module import functions
 from ostinato.engines.fused.device.sinks import Sinks, places, with_sinks
-from ostinato.engines.fused.device.source import module, source
+from ostinato.engines.fused.device.source import Source, module, source
 from ostinato.engines.fused.device.tiles import choose
+from ostinato.engines.fused.layout import LowerError
 from ostinato.engines.fused.lower import Core
 from ostinato.engines.fused.program import Program
 from ostinato.engines.fused.programs import backward_program, forward_program
@@ -25,6 +25,10 @@ from ostinato.engines.fused.programs import backward_program, forward_program
 _REALS = {torch.float32: "float32", torch.float64: "float64"}
 # What torch's own products are allowed to do.
 _PRECISIONS = {"highest": "ieee", "high": "tf32x3", "medium": "tf32"}
+# Weights that a program reads again at every step: more, and a launch for each step is no slower.
+_MOST_ELEMENTS = 2**20
+# Elements of a row that 16 rows leave registers for.
+_WIDEST = 2**11
 
 
 @dataclass(frozen=True)
@@ -57,16 +61,37 @@ class DeviceKernel:
         ]
         self.programs = {p.name: _with_constants(core, p) for p in programs}
         self.optional: dict[str, frozenset[str]] = dict.fromkeys(self.programs, frozenset())
-        self.sources = {n: source(p, _REALS[dtype]) for n, p in self.programs.items()}
+        self._made: dict[str, tuple[dict[str, Source], dict[str, Any]]] = {}
+        self._refuse()
 
-    @property
-    def text(self) -> str:
-        """The generated module."""
-        return module(self.sources.values())
+    def sources(self, precision: str) -> dict[str, Source]:
+        """The generated kernels, by the names of the programs.
 
-    @cached_property
-    def _functions(self) -> dict[str, Any]:
-        return functions(self.text, self.programs)
+        Args:
+            precision: of products.
+        """
+        real = _REALS[self.dtype]
+        return {n: source(program, real, precision) for n, program in self.programs.items()}
+
+    def _compiled(self) -> tuple[dict[str, Source], dict[str, Any]]:
+        """The kernels, and the functions that they are, for what torch's products may do now."""
+        single = self.dtype == torch.float32
+        precision = _PRECISIONS[torch.get_float32_matmul_precision()] if single else "ieee"
+        if precision not in self._made:
+            sources = self.sources(precision)
+            self._made[precision] = sources, functions(module(sources.values()), sources)
+        return self._made[precision]
+
+    def _refuse(self) -> None:
+        """Decline what a program cannot hold."""
+        for made in self._compiled()[0].values():
+            if made.products > _MOST_ELEMENTS:
+                raise LowerError(
+                    f"{made.products} recurrent weights do not fit on chip, and would be read anew "
+                    "by every program at every step"
+                )
+            if made.widest > _WIDEST and not made.elements:
+                raise LowerError(f"rows of {made.widest} elements do not fit into registers")
 
     def room(self, shape: tuple[int, ...]) -> Tensor:
         """A tensor of arbitrary numbers."""
@@ -98,18 +123,18 @@ class DeviceKernel:
             steps: T.
             rows: B.
         """
-        made = self.sources[name]
+        sources, functions = self._compiled()
+        made = sources[name]
         tile = choose(made, rows)
         grid = tile.grid(rows, made.elements)
         given = _arguments(ports | constants) | {"T": steps, "rows": rows}
         if made.width:
             given["memory"] = self.room((grid[0] * tile.rows, made.width))
         with _quiet(self.device):
-            self._functions[name][grid](
+            functions[name][grid](
                 *(given[argument] for argument in made.arguments),
                 R=tile.rows,
                 U=tile.units,
-                PRECISION=_PRECISIONS[torch.get_float32_matmul_precision()],
                 num_warps=tile.warps,
                 num_stages=1,
             )

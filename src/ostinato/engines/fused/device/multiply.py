@@ -11,10 +11,11 @@ from ostinato.engines.fused.device.blocks import is_whole, power_of_two
 from ostinato.engines.fused.ir import Value
 from ostinato.engines.fused.schedule import View
 
-# Elements of all matrices that stay on chip; from there on they come from the caches.
-_RESIDENT = 2**13
-# Rows of a matrix that are read together.
-_STEP = 32
+# Elements of all matrices that stay on chip, in registers for the units that multiply exactly,
+# in shared memory for the others, twice where numbers are taken apart. More come from the caches.
+_RESIDENT = {"ieee": 2**12, "tf32x3": 24 * 2**10, "tf32": 48 * 2**10}
+# Rows of a matrix that are read together: more, and exact units run out of registers.
+_STEP = {"ieee": 16, "tf32x3": 32, "tf32": 32}
 # The shortest sum that the device's units take.
 _SHORTEST = 16
 
@@ -42,15 +43,18 @@ class Products:
     Args:
         values: all that is computed.
         where: tells where a value lies.
+        precision: "ieee", "tf32x3" or "tf32".
     """
 
-    def __init__(self, values: Sequence[Value], where: Callable[[Value], View]) -> None:
-        self.where = where
+    def __init__(
+        self, values: Sequence[Value], where: Callable[[Value], View], precision: str
+    ) -> None:
+        self.where, self.precision = where, precision
         self._segments: dict[Value, list[Segment]] = {}
         made = [value for value in values if value.op == "matmul"]
         matrices = {(v.args[1], v.attrs): v.args[1].size for v in made}
-        self.resident = sum(matrices.values()) <= _RESIDENT
-        self.any = bool(made)
+        self.elements = sum(matrices.values())
+        self.resident = self.elements <= _RESIDENT[precision]
         borders: dict[Value, set[int]] = {v: {0, v.size} for v in made}
         for value in values:
             if value.op == "slice":
@@ -96,10 +100,10 @@ class Products:
         return self._call(f"const_{value.args[1].attrs} + g * {apart}", along, across, k, n)
 
     def _call(self, matrix: str, along: int, across: int, k: int, n: int) -> str:
-        step = max(_SHORTEST, min(_STEP, power_of_two(k)))
+        step = max(_SHORTEST, min(_STEP[self.precision], power_of_two(k)))
         return (
             f"product({{rows}}, live, {matrix}, {along}, {across}, {k}, {n}, {power_of_two(n)}, "
-            f"{step}, PRECISION)"
+            f"{step}, '{self.precision}')"
         )
 
     def _matrix(self, value: Value, start: int, k: int, segment: Segment) -> str:

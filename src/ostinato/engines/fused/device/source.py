@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
-from ostinato.engines.fused.device.blocks import power_of_two
+from ostinato.engines.fused.device.blocks import load, power_of_two, store
 from ostinato.engines.fused.device.body import Body, CoupledError
 from ostinato.engines.fused.ir import Value
 from ostinato.engines.fused.program import Program
@@ -32,7 +33,9 @@ class Source:
         elements: of every value, where elements do not depend on one another; else 0.
         widest: elements of the largest block of a row.
         width: elements of a row that go through memory.
-        products: whether rows are multiplied with matrices.
+        products: elements of the matrices that rows are multiplied with.
+        real: the type of numbers, as Triton writes it.
+        precision: of products.
     """
 
     program: Program
@@ -41,31 +44,36 @@ class Source:
     elements: int
     widest: int
     width: int
-    products: bool
+    products: int
+    real: str
+    precision: str
 
 
-def source(program: Program, real: str) -> Source:
+def source(program: Program, real: str, precision: str) -> Source:
     """Write the kernel of a program.
 
     Args:
         program: the program.
         real: the type of numbers, "float32" or "float64".
+        precision: of products, "ieee", "tf32x3" or "tf32".
     """
     states = program.carried | program.advancing
     elements = max((leaf.size for leaf in states), default=0)
     real = f"tl.{real}"
-    body = _elementwise(program, states, real, elements) or _whole(program, states, real)
+    make = partial(Body, program, states, real, precision)
+    body = _elementwise(make, elements) or _whole(make)
     arguments = _arguments(program, body)
     text = _function(program, body, arguments, real)
-    sizes = [value.size for value in body.order if value.op != "const"]
     return Source(
         program=program,
         text=text,
         arguments=arguments,
         elements=body.elements,
-        widest=power_of_two(max(sizes)),
+        widest=power_of_two(body.widest),
         width=body.width,
-        products=body.products.any,
+        products=body.products.elements,
+        real=real,
+        precision=precision,
     )
 
 
@@ -74,21 +82,19 @@ def module(sources: Iterable[Source]) -> str:
     return "\n\n".join([_HEAD, *(each.text for each in sources)])
 
 
-def _elementwise(
-    program: Program, states: dict[Value, Value], real: str, elements: int
-) -> Body | None:
+def _elementwise(make: Callable[[int, dict[Value, int]], Body], elements: int) -> Body | None:
     """The step on some elements of a row, if no element depends on another."""
     try:
-        body = Body(program, states, real, elements, {})
+        body = make(elements, {})
     except CoupledError:
         return None
     return None if body.missing else body
 
 
-def _whole(program: Program, states: dict[Value, Value], real: str) -> Body:
+def _whole(make: Callable[[int, dict[Value, int]], Body]) -> Body:
     """The step on whole rows; what a first try misses goes through memory in the next."""
     memory: dict[Value, int] = {}
-    while (body := Body(program, states, real, 0, memory)).missing:
+    while (body := make(0, memory)).missing:
         start = sum(value.size for value in memory)
         for value in body.missing:
             memory[value], start = start, start + value.size
@@ -111,7 +117,7 @@ def _function(program: Program, body: Body, arguments: tuple[str, ...], real: st
     ports = [*sequences, *(f"{end}_{i}" for i in range(len(program.carried)) for end in _ENDS)]
     lines = [
         "first = tl.program_id(0).to(tl.int64) * R",
-        "lane = tl.arange(0, R)[:, None]",
+        "lane = tl.arange(0, R).to(tl.int64)[:, None]",
         "live = first + lane < rows",
     ]
     if body.elements:
@@ -129,8 +135,8 @@ def _function(program: Program, body: Body, arguments: tuple[str, ...], real: st
     for i, leaf in enumerate(program.carried):
         j, mask = body.j(leaf.size), body.mask(leaf.size)
         name = f"state_{states.index(leaf)}"
-        lines.append(f"tl.store(last_{i} + last_{i}_lane + {j}, {name}, mask={mask})")
-    tile = "R: tl.constexpr, U: tl.constexpr, PRECISION: tl.constexpr"
+        lines.append(store(f"last_{i} + last_{i}_lane + {j}", name, mask))
+    tile = "R: tl.constexpr, U: tl.constexpr"
     head = f"@triton.jit\ndef {program.name}({', '.join(arguments)}, {tile}):\n"
     return head + "\n".join(f"    {line}" for line in lines) + "\n"
 
@@ -144,5 +150,4 @@ def _state(program: Program, body: Body, leaf: Value) -> str:
         port = f"first_{list(program.carried).index(leaf)}"
     else:
         port = next(port for port, value in program.read.items() if value is leaf)
-    mask = body.mask(leaf.size)
-    return f"tl.load({port} + {port}_lane + {body.j(leaf.size)}, mask={mask}, other=0)"
+    return load(f"{port} + {port}_lane + {body.j(leaf.size)}", body.mask(leaf.size))

@@ -61,8 +61,8 @@ def choose(source: Source, rows: int) -> Tile:
 
 
 def _cost(source: Source, tile: Tile, rows: int) -> tuple[float, int]:
-    """Time of a step: elements for each thread, once for each wave of programs."""
+    """Time of a step: elements for each thread, once for each wave of programs; then rows."""
     programs = math.prod(tile.grid(rows, source.elements))
     size = tile.rows * (tile.units or power_of_two(source.widest))
     waves = -(-programs // (_MULTIPROCESSORS * max(1, _MOST_WARPS // tile.warps)))
-    return waves * (1 + size / (32 * tile.warps)), programs
+    return waves * (1 + size / (32 * tile.warps)), tile.rows

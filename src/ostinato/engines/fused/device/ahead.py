@@ -1,0 +1,121 @@
+"""Compile kernels for a device that is not there, and say what they need of it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ostinato.core.errors import EngineError
+from ostinato.core.extras import extra
+from ostinato.engines.fused.device.kernel import DeviceKernel
+from ostinato.engines.fused.device.module import functions
+from ostinato.engines.fused.device.source import Source, module
+from ostinato.engines.fused.device.tiles import Tile, choose
+
+_POINTERS = {"tl.float32": "*fp32", "tl.float64": "*fp64"}
+# What the hardware lets one program have, in bytes.
+MOST_SHARED = 232_448
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one function needs of the device.
+
+    Attributes:
+        name: of the function.
+        tile: what one program takes.
+        registers: of each thread; 255 is the most there are.
+        spilled: bytes of each thread that found no register.
+        shared: bytes of a program.
+        barriers: places where the threads of a program wait for one another.
+    """
+
+    name: str
+    tile: Tile
+    registers: int
+    spilled: int
+    shared: int
+    barriers: int
+
+
+def resources(
+    kernel: DeviceKernel, rows: int, precision: str = "ieee", capability: int = 90
+) -> list[Resources]:
+    """Compile the functions of a core with Triton and its assembler.
+
+    Args:
+        kernel: the core.
+        rows: B, on which the tiles depend.
+        precision: of products: "ieee", "tf32x3" or "tf32".
+        capability: of the device, ten times.
+
+    Raises:
+        EngineError: if Triton interprets kernels in this process, or does not compile them.
+    """
+    triton = extra("triton", "gpu", "Code for CUDA")
+    if triton.knobs.runtime.interpret:
+        raise EngineError(
+            "Triton interprets kernels in this process; unset TRITON_INTERPRET to compile them."
+        )
+    sources = kernel.sources(precision)
+    made = functions(module(sources.values()), sources)
+    return [
+        _resources(made[name], source, choose(source, rows), capability)
+        for name, source in sources.items()
+    ]
+
+
+def _resources(function: Any, source: Source, tile: Tile, capability: int) -> Resources:
+    compiler = extra("triton.compiler", "gpu", "Code for CUDA")
+    targets = extra("triton.backends.compiler", "gpu", "Code for CUDA")
+    options = {"num_warps": tile.warps, "num_stages": 1}
+    made = compiler.compile(
+        compiler.ASTSource(function, *_signature(source, tile)),
+        target=targets.GPUTarget("cuda", capability, 32),
+        options=options,
+    )
+    said, text = _assemble(made.asm["ptx"], capability), made.asm["ptx"]
+    return Resources(
+        name=source.program.name,
+        tile=tile,
+        registers=int(_number(r"Used (\d+) registers", said)),
+        spilled=int(_number(r"(\d+) bytes spill stores", said)),
+        shared=made.metadata.shared,
+        barriers=len(re.findall(r"bar(?:rier)?\.sync", text)),
+    )
+
+
+def _signature(source: Source, tile: Tile) -> tuple[Any, Any, Any]:
+    """Types of the arguments, numbers that are fixed, and what is known of the others."""
+    pointer = _POINTERS[source.real]
+    integers = {"T", "rows", *(a for a in source.arguments if a.endswith(("_time", "_row")))}
+    types = {a: "i32" if a in integers else pointer for a in source.arguments}
+    fixed = {"R": tile.rows, "U": tile.units}
+    types |= dict.fromkeys(fixed, "constexpr")
+    # Tensors begin at such addresses; their strides are taken to be as even.
+    even = [(i,) for i, a in enumerate(source.arguments) if a not in ("T", "rows")]
+    return types, fixed, {key: [["tt.divisibility", 16]] for key in even}
+
+
+def _assemble(text: str, capability: int) -> str:
+    """What the assembler says about a kernel."""
+    knobs = extra("triton.knobs", "gpu", "Code for CUDA")
+    architecture = f"sm_{capability}{'a' if capability >= 90 else ''}"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "kernel.ptx"
+        path.write_text(text, encoding="utf-8")
+        command = [knobs.nvidia.ptxas.path, "-v", f"--gpu-name={architecture}", str(path)]
+        command += ["-o", str(path.with_suffix(".cubin"))]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise EngineError(f"the assembler of Triton failed: {done.stderr.strip()}")
+    return done.stderr
+
+
+def _number(pattern: str, text: str) -> str:
+    found = re.search(pattern, text)
+    return found.group(1) if found else "0"
