@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -27,6 +28,7 @@ import ostinato as ost
 from ostinato.core.errors import EngineError
 from ostinato.core.state import leaves, map_state
 
+sys.path.append(str(Path(__file__).parent.parent))
 TOLERANCE = 1e-9
 BLOCK = 100
 
@@ -120,14 +122,18 @@ def jumps(cell, x, call, expected):
     return False
 
 
-def report(first, last):
+def report(first, last, engine):
     """One line of JSON for each seed, as soon as it is known."""
     torch.set_num_threads(1)
+    if engine == "triton":
+        import interpreted_engine
+
+        interpreted_engine.install()
     for seed in range(first, last):
-        print(json.dumps([seed, *compare(seed)]), flush=True)
+        print(json.dumps([seed, *compare(seed, engine)]), flush=True)
 
 
-def in_processes(seeds):
+def in_processes(seeds, engine):
     """The lines of a block of seeds, over a cache of its own; after a crash the next seed follows.
 
     A process for each block, since loaded objects stay in memory as long as it lives.
@@ -136,9 +142,10 @@ def in_processes(seeds):
     with tempfile.TemporaryDirectory(prefix="ostinato-fuzz-") as cache:
         flags = os.environ.get("OSTINATO_CXXFLAGS", "-O1")
         environment = os.environ | {"OSTINATO_CACHE": cache, "OSTINATO_CXXFLAGS": flags}
+        environment |= {"TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
         while len(lines) < len(seeds):
             rest = [str(seeds.start + len(lines)), str(seeds.stop)]
-            command = [sys.executable, __file__, "--block", *rest]
+            command = [sys.executable, __file__, "--engine", engine, "--block", *rest]
             done = subprocess.run(command, env=environment, capture_output=True, text=True)
             lines += [json.loads(line) for line in done.stdout.splitlines()]
             if done.returncode:
@@ -170,13 +177,13 @@ class Tally:
         return f"{self.compared} compared, {self.wrong} wrong, {declined} declined"
 
 
-def main(first, count, jobs, minutes):
+def main(first, count, jobs, minutes, engine):
     """Run seeds first … first+count−1; whether any was wrong."""
     begin, tally, last = time.monotonic(), Tally(), first + count
     blocks = iter([range(n, min(n + BLOCK, last)) for n in range(first, last, BLOCK)])
     with ThreadPoolExecutor(jobs) as pool:
         while (wave := list(islice(blocks, jobs))) and time.monotonic() < begin + 60 * minutes:
-            for lines in pool.map(in_processes, wave):
+            for lines in pool.map(in_processes, wave, [engine] * len(wave)):
                 for line in lines:
                     tally.add(*line)
             done = wave[-1].stop - first
@@ -196,6 +203,12 @@ def arguments():
     parser.add_argument("--from", dest="first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=1, help="processes at a time")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after these")
+    parser.add_argument(
+        "--engine",
+        default="fused",
+        choices=["fused", "triton"],
+        help="what is compared; triton: kernels for devices, interpreted on the CPU",
+    )
     parser.add_argument("--block", type=int, nargs=2, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -203,5 +216,5 @@ def arguments():
 if __name__ == "__main__":
     given = arguments()
     if given.block:
-        sys.exit(report(*given.block))
-    sys.exit(main(given.first, given.count, given.jobs, given.minutes))
+        sys.exit(report(*given.block, given.engine))
+    sys.exit(main(given.first, given.count, given.jobs, given.minutes, given.engine))

@@ -34,7 +34,7 @@ def bench(
         out: a folder; JSON, Markdown and picture go into one below it, named as the processor.
         quick: few steps and repeats, to see that all works.
         device: where cases run: cpu, or cuda for those whose engines have a form for it, e.g.
-            parallel-*.
+            lstm,parallel-*.
         compile: also the cases whose peers are torch.compile, which take minutes.
     """
     from ostinato.bench.cases import select

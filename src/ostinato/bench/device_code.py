@@ -1,0 +1,65 @@
+"""What kernels of the fused engine need of a device, compiled without one.
+
+python -m ostinato.bench.device_code LSTM GRU --hidden 64,128
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+
+from ostinato.cells import make_cell
+from ostinato.compiler.fission import split
+from ostinato.compiler.trace import trace
+from ostinato.core.cell import Cell
+from ostinato.core.state import State, map_state
+from ostinato.engines.fused.device.ahead import Resources, resources
+from ostinato.engines.fused.device.kernel import DeviceKernel
+from ostinato.engines.fused.lower import lower
+
+_TITLE = ("cell", "H", "function", "rows", "warps", "registers", "spilled", "shared", "barriers")
+
+
+def kernel_of(cell: Cell, input_size: int, dtype: torch.dtype = torch.float32) -> DeviceKernel:
+    """The kernels of a cell.
+
+    Args:
+        cell: the cell.
+        input_size: D.
+        dtype: of the state, float32 or float64.
+    """
+
+    def step(state: State, x: torch.Tensor) -> tuple[State, State]:
+        y, new = cell(x, state)
+        return new, y
+
+    state = map_state(lambda leaf: leaf.to(dtype), cell.initial_state(2))
+    traced = trace(step, state, torch.zeros(2, input_size, dtype=dtype))
+    return DeviceKernel(lower(split(traced)), dtype)
+
+
+def line(cell: str, hidden: int, found: Resources) -> tuple[str, ...]:
+    """A row of the table."""
+    values = (found.name, found.tile.rows, found.tile.warps, found.registers, found.spilled)
+    return (cell, str(hidden), *map(str, values), str(found.shared), str(found.barriers))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print a table: registers and spilled bytes of a thread, shared bytes of a program."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
+    parser.add_argument("cells", nargs="+", help="names of cells")
+    parser.add_argument("--hidden", default="64", help="H, with commas between them")
+    parser.add_argument("--rows", type=int, default=32, help="B")
+    parser.add_argument("--precision", default="ieee", help="ieee, tf32x3 or tf32")
+    given = parser.parse_args(arguments)
+    print(*(f"{title:>14}" for title in _TITLE))
+    for name in given.cells:
+        for hidden in map(int, given.hidden.split(",")):
+            kernel = kernel_of(make_cell(name, hidden, hidden), hidden)
+            for found in resources(kernel, given.rows, given.precision):
+                print(*(f"{word:>14}" for word in line(name, hidden, found)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
