@@ -161,3 +161,13 @@ def test_another_device_is_named():
 def recurrence_of(x):
     """What a scan over x (T, B, D) asks of an engine."""
     return Recurrence(lambda h, x: (h + x, h), torch.zeros(3, 2, device="meta"), x, steps=2)
+
+
+def test_the_loop_is_one_operation_of_a_compiled_graph():
+    cell, x = make_cell("LSTM", 3, 5), torch.randn(3, 5, 3, requires_grad=True)
+    layer = torch.compile(ost.RNN(cell, "triton"), fullgraph=True, backend="aot_eager")
+    wanted = [x, *cell.parameters()]
+    y, expected = layer(x)[0], ost.RNN(cell, "reference")(x)[0]
+    torch.testing.assert_close(y, expected)
+    for a, b in zip(*(torch.autograd.grad(r.sum(), wanted) for r in (y, expected)), strict=True):
+        torch.testing.assert_close(a, b, rtol=2e-5, atol=2e-5)

@@ -38,8 +38,8 @@ def sigmoid(x):
 
 @triton.jit
 def sign(x):
-    """−1, 0, 1 or NaN."""
-    return tl.where(x > 0, 1, tl.where(x < 0, -1, x * 0))
+    """−1, 0 or 1; 0 of NaN, as in torch."""
+    return tl.where(x > 0, 1, tl.where(x < 0, -1, 0))
 
 
 @triton.jit

@@ -1,0 +1,41 @@
+"""The function around a step."""
+
+from __future__ import annotations
+
+import ast
+
+import torch
+
+from ostinato.engines.fused.device.source import module
+
+from ..steps import STEPS, W
+from .kernels import sources
+
+
+def test_a_step_without_ties_between_elements_is_cut_along_them():
+    made = sources(lambda h, x: torch.sigmoid(h) * x)
+    assert {source.elements for source in made.values()} == {6}
+    assert all("tl.program_id(1)" in source.text for source in made.values())
+
+
+def test_products_reductions_and_rearrangements_tie_elements():
+    for step in (lambda h, x: h @ W, STEPS["reduction.softmax"], STEPS["rearrangement.permute"]):
+        assert {source.elements for source in sources(step).values()} == {0}
+
+
+def test_the_same_step_gives_the_same_text():
+    one, two = (module(sources(STEPS["reduction.layer_norm"]).values()) for _ in range(2))
+    assert one == two
+
+
+def test_arguments_are_those_of_the_function():
+    for source in sources(lambda h, x: torch.tanh(h @ W + x)).values():
+        (function,) = ast.parse(source.text).body
+        names = [argument.arg for argument in function.args.args]
+        assert names == [*source.arguments, "R", "U"]
+
+
+def test_products_are_counted():
+    made = sources(lambda h, x: torch.tanh(h @ W + x))
+    assert made["forward"].products == 36
+    assert sources(lambda h, x: h + x)["forward"].products == 0
