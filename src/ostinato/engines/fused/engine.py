@@ -102,7 +102,7 @@ class FusedLoop:
                 -1,
             )
         # Without this question first, every call on the CPU would look for its device.
-        if torch.cuda._initialized and leaves(recurrence.init)[0].is_cuda:
+        if torch.cuda._initialized and _device(recurrence.init) == "cuda":
             return Doubt("on a device, affine steps are solved faster all together", 2)
         return None
 
@@ -121,27 +121,35 @@ class FusedLoop:
 
     def _unsupported(self, recurrence: Recurrence) -> str | None:
         """What about the call, not the step, stands in the way."""
-        devices = {leaf.device for leaf in leaves((recurrence.init, recurrence.xs))}
-        if len(devices) != 1:
-            return "the state and the inputs lie on several devices, or there are none"
-        (device,) = devices
+        states, inputs = leaves(recurrence.init), leaves(recurrence.xs)
+        if not states:
+            return "there is no state"
+        device = states[0].device
         backend = self._find(device.type)
         if backend is None:
             return f"code is generated for CPU and CUDA, and the tensors lie on {device}"
+        if any(leaf.device != device for leaf in (*states, *inputs)):
+            return "the state and the inputs lie on several devices"
         if device.type == "cuda" and device.index != torch.cuda.current_device():
             return f"the tensors lie on {device}, which is not the current device"
-        return backend.obstacle() or _unsupported(recurrence)
+        return backend.obstacle() or _unsupported(recurrence, states, inputs)
 
     def _planned(self, recurrence: Recurrence) -> Plan | str:
-        device = leaves(recurrence.init)[0].device.type
+        device = _device(recurrence.init)
         recurrence = _under_autocast(recurrence.without_masks(), device)
         with torch.autocast(device, enabled=False):
             return self._plans.get(recurrence)
 
     def _plan(self, recurrence: Recurrence) -> Plan | str:
-        backend = self._find(leaves(recurrence.init)[0].device.type)
+        backend = self._find(_device(recurrence.init))
         assert backend is not None
         return _plan(recurrence, backend)
+
+
+def _device(state: State) -> str:
+    """The kind of device of a state; without looking at all its leaves, where that is easy."""
+    first = state[0] if isinstance(state, tuple) and state else state
+    return (first if isinstance(first, Tensor) else leaves(state)[0]).device.type
 
 
 def _placeholders(stage: fx.GraphModule) -> list[fx.Node]:
@@ -219,13 +227,12 @@ def _recomputed(ready: _Ready, carry: State, xs: Any) -> Any:
     return checkpoint(_run, ready, carry, xs, use_reentrant=False)
 
 
-def _unsupported(recurrence: Recurrence) -> str | None:
-    """What about the call, not the step, stands in the way."""
-    states = leaves(recurrence.init)
-    if not states or {leaf.dtype for leaf in states} not in ({torch.float32}, {torch.float64}):
+def _unsupported(recurrence: Recurrence, states: list[Tensor], inputs: list[Tensor]) -> str | None:
+    """The same, whatever the device."""
+    if {leaf.dtype for leaf in states} not in ({torch.float32}, {torch.float64}):
         return "the state must be float32 throughout, or float64 throughout"
     rows = {leaf.shape[0] for leaf in states if leaf.dim()} | {
-        leaf.shape[1] for leaf in leaves(recurrence.xs) if leaf.dim() > 1
+        leaf.shape[1] for leaf in inputs if leaf.dim() > 1
     }
     if any(leaf.dim() == 0 for leaf in states) or len(rows) != 1:
         return "the state and the inputs have no common batch axis"

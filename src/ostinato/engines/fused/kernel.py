@@ -87,7 +87,7 @@ class Kernel:
         """The port of (T, B, ...), whose rows are contiguous, from the step that is run first."""
         time, address = tensor.stride(0), tensor.data_ptr()
         if downwards:
-            address += (len(tensor) - 1) * time * tensor.element_size()
+            address += (tensor.shape[0] - 1) * time * tensor.element_size()
             time = -time
         return Port(address, time, tensor.stride(1))
 

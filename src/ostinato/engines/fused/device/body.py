@@ -46,7 +46,7 @@ class Body:
 
     Attributes:
         early: lines before the loop.
-        loads: lines that begin a step, and wait for nothing that it computes.
+        loads: what a step reads of its ports, by the names of blocks.
         lines: the rest of the step.
         missing: values that have to go through memory and did not.
         widest: elements of the largest block.
@@ -74,7 +74,7 @@ class Body:
         self.width = sum(value.size for value in memory)
         self.widest = 1
         self.early: list[str] = []
-        self.loads: list[str] = []
+        self.loads: dict[str, str] = {}
         self.lines: list[str] = []
         self.missing: dict[Value, None] = {}
         self._blocks: dict[Value, Block] = {}
@@ -154,10 +154,13 @@ class Body:
         name, n = self._name(), math.prod(sizes)
         where = f"{offset} + {index(self.j(n), sizes, strides)}"
         constant = root.op == "const"
-        lines = self.early if constant else self.loads if root in self.given else self.lines
         base = self._base(root)
         seen = self._within(n) if constant or root in self.memory else self.mask(n)
-        lines.append(f"{name} = {load(f'{base} + {where}', seen)}")
+        text = load(f"{base} + {where}", seen)
+        if root in self.given:
+            self.loads[name] = text
+        else:
+            (self.early if constant else self.lines).append(f"{name} = {text}")
         return Block(name, not constant, n > 1)
 
     def _base(self, root: Value) -> str:

@@ -129,9 +129,7 @@ def _function(program: Program, body: Body, arguments: tuple[str, ...], real: st
     for i, leaf in enumerate(states):
         lines.append(f"state_{i} = {_state(program, body, leaf)}")
     lines += body.early
-    lines += ["for _ in steps(T):"]
-    advance = [f"{port} += {port}_time" for port in sequences]
-    lines += [f"    {line}" for line in (*body.loads, *body.lines, *advance)]
+    lines += _loop(program, body)
     for i, leaf in enumerate(program.carried):
         j, mask = body.j(leaf.size), body.mask(leaf.size)
         name = f"state_{states.index(leaf)}"
@@ -142,6 +140,29 @@ def _function(program: Program, body: Body, arguments: tuple[str, ...], real: st
 
 
 _ENDS = ("first", "last")
+# Steps whose ports are read together: to wait for memory takes longer than such a step.
+_TOGETHER = 4
+
+
+def _loop(program: Program, body: Body) -> list[str]:
+    """The steps; several at a time, and then the rest, where they are short."""
+    read = [f"{port} += {port}_time" for port in program.read]
+    put_out = [f"{port} += {port}_time" for port in program.results]
+    loads = [f"{name} = {text}" for name, text in body.loads.items()]
+    single = [*loads, *read, *body.lines, *put_out]
+    if not body.elements or not loads:
+        return ["for _ in steps(T):", *(f"    {line}" for line in single)]
+    several = []
+    for i in range(_TOGETHER):
+        several += [f"{name}_{i} = {text}" for name, text in body.loads.items()] + read
+    for i in range(_TOGETHER):
+        several += [f"{name} = {name}_{i}" for name in body.loads] + body.lines + put_out
+    return [
+        f"for _ in steps(T // {_TOGETHER}):",
+        *(f"    {line}" for line in several),
+        f"for _ in steps(T % {_TOGETHER}):",
+        *(f"    {line}" for line in single),
+    ]
 
 
 def _state(program: Program, body: Body, leaf: Value) -> str:
