@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import count
 
 from ostinato.engines.fused import ir
 from ostinato.engines.fused.device.blocks import (
@@ -27,6 +28,9 @@ from ostinato.engines.fused.emit import aligned, collapsed
 from ostinato.engines.fused.ir import Shape, Value
 from ostinato.engines.fused.program import Program
 from ostinato.engines.fused.schedule import View, plain_view, row_major, view
+
+# A block, and where it lies in a value: the first element, and axes with their strides.
+Piece = tuple[Block, int, Sequence[int], tuple[int, ...]]
 
 
 class CoupledError(Exception):
@@ -50,6 +54,7 @@ class Body:
         lines: the rest of the step.
         missing: values that have to go through memory and did not.
         widest: elements of the largest block.
+        width: elements of a row that go through memory.
     """
 
     def __init__(
@@ -80,11 +85,13 @@ class Body:
         self._blocks: dict[Value, Block] = {}
         self._loaded: dict[tuple[object, ...], Block] = {}
         self._unseen: set[Value] = set()
+        self._count = count()
         self._write()
+        if self.width:
+            # Others may still read what they need for the step before.
+            self.lines.insert(0, "tl.debug_barrier()")
 
     def _write(self) -> None:
-        if self.memory:
-            self.lines.append("tl.debug_barrier()")
         for i, leaf in enumerate(self.states):
             self._blocks[leaf] = Block(f"state_{i}", wide=leaf.size > 1)
             self._keep(leaf)
@@ -101,6 +108,8 @@ class Body:
 
     def _compute(self, value: Value) -> None:
         if value.op in ir.POINTWISE:
+            if self.view(value).root is not value:
+                return
             args = [self.operand(arg, value.shape) for arg in value.args]
             name = self._name()
             self.lines.append(f"{name} = {expression(value, args, self.real)}")
@@ -111,16 +120,19 @@ class Body:
             if value in self.copies:
                 self._blocks[value] = self.operand(value.args[0], value.args[0].shape)
         elif value.op == "matmul":
-            if self.elements:
-                raise CoupledError
-            if not self.products.in_columns(value):
-                self._multiply_heads(value)
+            self._multiply(value)
 
     # Reading.
 
     def view(self, value: Value) -> View:
-        """Where a value lies."""
-        return view(value, self.given, self.copies)
+        """Where a value lies; a copy of all elements in their order lies where they do."""
+        seen = view(value, self.given, self.copies)
+        root = seen.root
+        if root.op == "mul" and root not in self.given and ir.is_number(root.args[1], 1):
+            inner = self.view(root.args[0])
+            if inner.root.op != "number" and is_whole(inner):
+                return View(inner.root, *(seen.offset, seen.shape, seen.strides))
+        return seen
 
     def operand(self, value: Value, shape: Shape) -> Block:
         """A value, repeated to a shape."""
@@ -137,10 +149,10 @@ class Body:
     ) -> Block:
         n = math.prod(sizes)
         in_order = len(sizes) == 1 and strides == (1,)
-        if in_order and root.op == "matmul" and root not in self.given:
-            segment = (offset, n)
-            if segment in self.products.segments(root):
-                return self._segment(root, segment)
+        if root.op == "matmul" and root not in self.given:
+            part = self._part(root, offset, sizes, strides)
+            if part is not None:
+                return part
         if root in self._blocks and in_order and offset == 0 and n == root.size:
             return self._blocks[root]
         key = (root, offset, tuple(sizes), strides)
@@ -155,7 +167,7 @@ class Body:
         where = f"{offset} + {index(self.j(n), sizes, strides)}"
         constant = root.op == "const"
         base = self._base(root)
-        seen = self._within(n) if constant or root in self.memory else self.mask(n)
+        seen = self.within(n) if constant or root in self.memory else self.mask(n)
         text = load(f"{base} + {where}", seen)
         if root in self.given:
             self.loads[name] = text
@@ -186,6 +198,27 @@ class Body:
 
     # Products and reductions.
 
+    def _multiply(self, value: Value) -> None:
+        """Begin a product; one of a whole row waits until some columns are read."""
+        if self.elements:
+            raise CoupledError
+        if not self.products.in_columns(value):
+            self._multiply_heads(value)
+
+    def _part(
+        self, value: Value, offset: int, sizes: Sequence[int], strides: tuple[int, ...]
+    ) -> Block | None:
+        """Part of a product, if it is one that is computed by itself."""
+        segment = (offset, math.prod(sizes))
+        if strides != (1,) or segment not in self.products.segments(value):
+            return None
+        return self._segment(value, segment)
+
+    def _parts(self, value: Value) -> list[Piece]:
+        """All parts of a product, and where they lie in it."""
+        segments = self.products.segments(value)
+        return [(self._segment(value, s), s[0], [s[1]], (1,)) for s in segments]
+
     def _segment(self, value: Value, segment: tuple[int, int]) -> Block:
         """Some columns of a product."""
         key = (value, segment)
@@ -193,28 +226,26 @@ class Body:
             parts = self.products.parts(value, segment)
             name = self._name()
             for i, part in enumerate(parts):
-                product = self._resident(part.value, part.matrix, part.size)
-                if product is None:
+                if part.matrix is None:
                     x = self.view(value.args[0])
                     whole = self.products.streamed(value, segment)
                     rows = f"{self._base(x.root)} + {x.offset}"
                     self.lines.append(f"{name} = {whole.format(rows=rows)}")
                     break
+                product = self.resident(part.value, part.matrix, part.size)
                 self.lines.append(f"{name} {'=' if i == 0 else '+='} {product}")
             self._loaded[key] = Block(name, wide=segment[1] > 1)
         return self._loaded[key]
 
-    def _resident(self, x: Value, matrix: str | None, k: int) -> str | None:
-        """A product with a matrix that stays in registers or shared memory."""
-        if matrix is None:
-            return None
+    def resident(self, x: Value, matrix: str, k: int) -> str:
+        """Text of a product with a matrix that stays in registers or shared memory."""
         key = ("matrix", matrix)
         if key not in self._loaded:
             name = self._name()
             self.early.append(f"{name} = {matrix}")
             self._loaded[key] = Block(name)
         name = self._full(self.operand(x, x.shape), k)
-        if within := self._within(k):
+        if within := self.within(k):
             # What a load masked is zero, but not what was computed from it.
             name = f"tl.where({within}, {name}, 0)"
         precision = f"input_precision={self.products.precision!r}, out_dtype={self.real}"
@@ -231,7 +262,7 @@ class Body:
         target = f"memory + memory_lane + {self.memory[value]} + g * {n} + {self.j(n)}"
         self.lines += [
             f"for g in range({value.size // n}):",
-            f"    {store(target, whole, self._within(n))}",
+            f"    {store(target, whole, self.within(n))}",
         ]
 
     def _reduce(self, value: Value) -> None:
@@ -243,7 +274,7 @@ class Body:
         fill = "0" if value.op == "sum" else 'float("-inf")'
         if math.prod(kept) == 1:
             block = self._full(self.operand(x, x.shape), x.size)
-            if within := self._within(x.size):
+            if within := self.within(x.size):
                 block = f"tl.where({within}, {block}, {fill})"
             self.lines.append(f"{name} = {function}({block}, 1)")
             self._blocks[value] = Block(name, wide=False)
@@ -293,10 +324,9 @@ class Body:
                 sizes, (apart,) = collapsed(part.shape, [strides])
                 self._store(self.operand(part, part.shape), base, offset, sizes, apart, own)
                 start += part.shape[root.attrs]
-        elif root.op == "matmul" and not at_hand and self.products.in_columns(root):
-            for segment in self.products.segments(root):
-                block = self._segment(root, segment)
-                self._store(block, base, segment[0], [segment[1]], (1,), own)
+        elif root.op == "matmul" and not at_hand and (parts := self._parts(root)):
+            for block, offset, shape, apart in parts:
+                self._store(block, base, offset, shape, apart, own)
         else:
             self._store(self.operand(value, value.shape), base, 0, [value.size], (1,), own)
 
@@ -311,7 +341,7 @@ class Body:
     ) -> None:
         n = math.prod(sizes)
         where = f"{base} + {offset} + {index(self.j(n), sizes, strides)}"
-        mask = self._within(n) if own else self.mask(n)
+        mask = self.within(n) if own else self.mask(n)
         self.lines.append(store(where, block.number(self.real), mask))
 
     # Text.
@@ -325,13 +355,13 @@ class Body:
             raise CoupledError
         return "j"
 
-    def _within(self, n: int) -> str:
+    def within(self, n: int) -> str:
         """Which columns of a block there are; nothing to say where it has no others."""
         return "" if n == power_of_two(n) and not self.elements else f"({self.j(n)} < {n})"
 
     def mask(self, n: int) -> str:
         """Which elements of a block there are."""
-        return " & ".join(["live", *filter(None, [self._within(n)])])
+        return " & ".join(["live", *filter(None, [self.within(n)])])
 
     def _full(self, block: Block, n: int) -> str:
         """A block with all its rows and columns."""
@@ -339,5 +369,4 @@ class Body:
         return f"tl.broadcast_to({block.number(self.real)}, (R, {columns}))"
 
     def _name(self) -> str:
-        self._count = getattr(self, "_count", -1) + 1
-        return f"v{self._count}"
+        return f"v{next(self._count)}"

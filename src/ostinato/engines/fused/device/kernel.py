@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -129,7 +130,7 @@ class DeviceKernel:
         grid = tile.grid(rows, made.elements)
         given = _arguments(ports | constants) | {"T": steps, "rows": rows}
         if made.width:
-            given["memory"] = self.room((grid[0] * tile.rows, made.width))
+            given["memory"] = self.room((math.prod(grid) * tile.rows, made.width))
         with _quiet(self.device):
             functions[name][grid](
                 *(given[argument] for argument in made.arguments),

@@ -13,11 +13,11 @@ from ostinato.engines.fused.schedule import View
 
 # Elements of all matrices that stay on chip, in registers for the units that multiply exactly,
 # in shared memory for the others, twice where numbers are taken apart. More come from the caches.
-_RESIDENT = {"ieee": 2**12, "tf32x3": 24 * 2**10, "tf32": 48 * 2**10}
+RESIDENT = {"ieee": 2**12, "tf32x3": 24 * 2**10, "tf32": 48 * 2**10}
 # Rows of a matrix that are read together: more, and exact units run out of registers.
 _STEP = {"ieee": 16, "tf32x3": 32, "tf32": 32}
 # The shortest sum that the device's units take.
-_SHORTEST = 16
+SHORTEST = 16
 
 Segment = tuple[int, int]
 
@@ -54,7 +54,7 @@ class Products:
         made = [value for value in values if value.op == "matmul"]
         matrices = {(v.args[1], v.attrs): v.args[1].size for v in made}
         self.elements = sum(matrices.values())
-        self.resident = self.elements <= _RESIDENT[precision]
+        self.resident = self.elements <= RESIDENT[precision]
         borders: dict[Value, set[int]] = {v: {0, v.size} for v in made}
         for value in values:
             if value.op == "slice":
@@ -80,34 +80,36 @@ class Products:
         if root.op == "concat" and is_whole(seen) and math.prod(root.shape[: root.attrs]) == 1:
             starts = [sum(p.size for p in root.args[:i]) for i in range(len(root.args))]
             pieces = list(zip(root.args, starts, strict=True))
-        short = any(power_of_two(piece.size) < _SHORTEST for piece, _ in pieces)
+        short = any(power_of_two(piece.size) < SHORTEST for piece, _ in pieces)
         if short or not self.resident:
             return [Part(x, None, x.size)]
         return [Part(p, self._matrix(value, start, p.size, segment), p.size) for p, start in pieces]
 
     def streamed(self, value: Value, segment: Segment) -> str:
         """Text of the product of rows in memory; {rows} stands for pointers to them."""
-        along, across = _strides(value)
+        along, across = distances(value)
         start, n = segment
         matrix = f"const_{value.args[1].attrs} + {start * across}"
-        return self._call(matrix, along, across, value.args[0].shape[-1], n)
+        return self.call(matrix, along, across, value.args[0].shape[-1], n, power_of_two(n))
 
     def head(self, value: Value) -> str:
         """Text of the product of the rows of head `g`."""
-        along, across = _strides(value)
+        along, across = distances(value)
         k, n = value.args[0].shape[-1], value.shape[-1]
         apart = k * n if len(value.args[1].shape) == 3 else 0
-        return self._call(f"const_{value.args[1].attrs} + g * {apart}", along, across, k, n)
+        matrix = f"const_{value.args[1].attrs} + g * {apart}"
+        return self.call(matrix, along, across, k, n, power_of_two(n))
 
-    def _call(self, matrix: str, along: int, across: int, k: int, n: int) -> str:
-        step = max(_SHORTEST, min(_STEP[self.precision], power_of_two(k)))
+    def call(self, matrix: str, along: int, across: int, k: int, n: int, columns: int) -> str:
+        """Text of a product from memory, in a block of some columns."""
+        step = max(SHORTEST, min(_STEP[self.precision], power_of_two(k)))
         return (
-            f"product({{rows}}, live, {matrix}, {along}, {across}, {k}, {n}, {power_of_two(n)}, "
+            f"product({{rows}}, live, {matrix}, {along}, {across}, {k}, {n}, {columns}, "
             f"{step}, '{self.precision}')"
         )
 
     def _matrix(self, value: Value, start: int, k: int, segment: Segment) -> str:
-        along, across = _strides(value)
+        along, across = distances(value)
         column, n = segment
         rows = f"tl.arange(0, {power_of_two(k)})[:, None]"
         columns = f"tl.arange(0, {power_of_two(n)})[None, :]"
@@ -118,7 +120,7 @@ class Products:
         )
 
 
-def _strides(value: Value) -> tuple[int, int]:
+def distances(value: Value) -> tuple[int, int]:
     """Distances of a matrix's elements along the sum and between results."""
     columns = value.args[1].shape[-1]
     return (1, columns) if value.attrs else (columns, 1)

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
+from ostinato.engines.fused import ir
 from ostinato.engines.fused.device.blocks import load, power_of_two, store
 from ostinato.engines.fused.device.body import Body, CoupledError
+from ostinato.engines.fused.device.heads import HeadBody
 from ostinato.engines.fused.ir import Value
 from ostinato.engines.fused.program import Program
 
@@ -30,10 +32,12 @@ class Source:
         program: the program.
         text: its function.
         arguments: of the function, numbers of the tile aside.
-        elements: of every value, where elements do not depend on one another; else 0.
+        elements: of every value, where elements do not depend on one another, or only on those
+            of their head; else 0.
+        head: elements of the block of a head, where each program takes one; else 0.
         widest: elements of the largest block of a row.
         width: elements of a row that go through memory.
-        products: elements of the matrices that rows are multiplied with.
+        products: elements of the matrices that a program multiplies with.
         real: the type of numbers, as Triton writes it.
         precision: of products.
     """
@@ -42,6 +46,7 @@ class Source:
     text: str
     arguments: tuple[str, ...]
     elements: int
+    head: int
     widest: int
     width: int
     products: int
@@ -58,20 +63,20 @@ def source(program: Program, real: str, precision: str) -> Source:
         precision: of products, "ieee", "tf32x3" or "tf32".
     """
     states = program.carried | program.advancing
-    elements = max((leaf.size for leaf in states), default=0)
     real = f"tl.{real}"
-    make = partial(Body, program, states, real, precision)
-    body = _elementwise(make, elements) or _whole(make)
+    body = _apart(program, states, real, precision)
+    body = body or _whole(partial(Body, program, states, real, precision))
     arguments = _arguments(program, body)
     text = _function(program, body, arguments, real)
     return Source(
         program=program,
         text=text,
         arguments=arguments,
-        elements=body.elements,
+        elements=body.heads * body.units if isinstance(body, HeadBody) else body.elements,
+        head=body.units if isinstance(body, HeadBody) else 0,
         widest=power_of_two(body.widest),
         width=body.width,
-        products=body.products.elements,
+        products=body.products.elements // (body.heads if isinstance(body, HeadBody) else 1),
         real=real,
         precision=precision,
     )
@@ -82,16 +87,27 @@ def module(sources: Iterable[Source]) -> str:
     return "\n\n".join([_HEAD, *(each.text for each in sources)])
 
 
-def _elementwise(make: Callable[[int, dict[Value, int]], Body], elements: int) -> Body | None:
-    """The step on some elements of a row, if no element depends on another."""
+def _apart(program: Program, states: dict[Value, Value], real: str, precision: str) -> Body | None:
+    """The step on some elements of a row, if none depends on others than those of its head."""
+    elements, heads = max((leaf.size for leaf in states), default=0), _heads(program)
     try:
-        body = make(elements, {})
+        if heads and elements % heads == 0:
+            body: Body = HeadBody(heads, program, states, real, precision, elements)
+        else:
+            body = Body(program, states, real, precision, elements, {})
     except CoupledError:
         return None
     return None if body.missing else body
 
 
-def _whole(make: Callable[[int, dict[Value, int]], Body]) -> Body:
+def _heads(program: Program) -> int:
+    """How many heads the products of a program have; 0 if none has any."""
+    values = ir.reachable(program.roots, frozenset(program.read.values()))
+    shapes = [value.args[1].shape for value in values if value.op == "matmul" and value.args]
+    return next((shape[0] for shape in shapes if len(shape) == 3), 0)
+
+
+def _whole(make: Callable[..., Body]) -> Body:
     """The step on whole rows; what a first try misses goes through memory in the next."""
     memory: dict[Value, int] = {}
     while (body := make(0, memory)).missing:
@@ -108,7 +124,7 @@ def _arguments(program: Program, body: Body) -> tuple[str, ...]:
     for i in range(len(program.carried)):
         names += [f"first_{i}", f"first_{i}_row", f"last_{i}", f"last_{i}_row"]
     names += program.constants
-    return (*names, *(["memory"] if body.memory else []), "T", "rows")
+    return (*names, *(["memory"] if body.width else []), "T", "rows")
 
 
 def _function(program: Program, body: Body, arguments: tuple[str, ...], real: str) -> str:
@@ -120,10 +136,13 @@ def _function(program: Program, body: Body, arguments: tuple[str, ...], real: st
         "lane = tl.arange(0, R).to(tl.int64)[:, None]",
         "live = first + lane < rows",
     ]
+    programs = "first"
     if body.elements:
-        lines.append("j = tl.program_id(1) * U + tl.arange(0, U)[None, :]")
-    if body.memory:
-        lines += [f"memory += first * {body.width}", f"memory_lane = lane * {body.width}"]
+        size = body.size if isinstance(body, HeadBody) else "U"
+        lines += ["u = tl.arange(0, U)[None, :]", f"j = tl.program_id(1) * {size} + u"]
+        programs = "(first * tl.num_programs(1) + tl.program_id(1) * R)"
+    if body.width:
+        lines += [f"memory += {programs} * {body.width}", f"memory_lane = lane * {body.width}"]
     for port in ports:
         lines += [f"{port} += first * {port}_row", f"{port}_lane = lane * {port}_row"]
     for i, leaf in enumerate(states):
@@ -150,7 +169,7 @@ def _loop(program: Program, body: Body) -> list[str]:
     put_out = [f"{port} += {port}_time" for port in program.results]
     loads = [f"{name} = {text}" for name, text in body.loads.items()]
     single = [*loads, *read, *body.lines, *put_out]
-    if not body.elements or not loads:
+    if not body.elements or body.products.elements or not loads:
         return ["for _ in steps(T):", *(f"    {line}" for line in single)]
     several = []
     for i in range(_TOGETHER):

@@ -48,6 +48,7 @@ def candidates(source: Source, rows: int) -> Iterator[Tile]:
     heights = [n for n in (1, 2, 4, 8, 16, 32, 64) if least <= n <= max(least, power_of_two(rows))]
     whole = power_of_two(source.elements or source.widest)
     widths = [n for n in (32, 64, 128, 256) if n <= whole] or [whole]
+    widths = [source.head] if source.head else widths
     for height in heights:
         for width in widths if source.elements else [0]:
             size = height * (width or whole)
