@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
 ]
-CELLS = ("Elman", "LSTM", "GRU", "LayerNormLSTM", "MinimalGated", "ParaGRU", "ParaLSTM")
+CELLS = ("Elman", "LSTM", "GRU", "LayerNormLSTM", "MinimalGated", "ParaGRU", "ParaLSTM", "SLSTM")
 
 
 def outcome(cell, engine, x, reverse=False, **options):

@@ -84,13 +84,12 @@ class SLSTMCell(Cell):
         """R = 0, b = 0 but b_f[j] = 5 − 12 (j / (d − 1))^(0.3 + 1.3 depth) in each head."""
         self.input.reset_parameters()
         nn.init.zeros_(self.recur)
-        if self.input.bias is None:
-            return
-        nn.init.zeros_(self.input.bias)
-        size = self.hidden_size // self.heads
-        place = torch.linspace(0, 1, size, device=self.recur.device, dtype=self.recur.dtype)
-        forget = self.input.bias.view(self.heads, 4, size)[:, 1]
-        forget.copy_(5 - 12 * place ** (0.3 + 1.3 * self.depth))
+        size, recur = self.hidden_size // self.heads, self.recur
+        place = torch.linspace(0, 1, size, device=recur.device, dtype=recur.dtype)
+        if isinstance(self.input.bias, Tensor):
+            nn.init.zeros_(self.input.bias)
+            forget = self.input.bias.view(self.heads, 4, size)[:, 1]
+            forget.copy_(5 - 12 * place ** (0.3 + 1.3 * self.depth))
 
     def initial_state(self, batch_size: int) -> State:
         """Zeros (B, H): h, c, n, m."""
@@ -99,17 +98,16 @@ class SLSTMCell(Cell):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """One step: x (B, D), state (h, c, n, m)."""
-        h, c, n, m = (leaf.unflatten(-1, (self.heads, -1)) for leaf in state)
-        gates = self.input(x).unflatten(-1, (self.heads, -1))
+        h, c, n, m = (leaf.reshape(-1, self.heads, leaf.shape[-1] // self.heads) for leaf in state)
+        gates = self.input(x).reshape(-1, self.heads, 4 * h.shape[-1])
         i, f, z, o = (gates + torch.einsum("bkd,kde->bke", h, self.recur)).chunk(4, -1)
         kept = F.logsigmoid(f) + m
-        # Written with `where`: at a tie torch's maximum would halve the gradient.
+        # Not `maximum`: at a tie it would halve the gradient; `clamp` below does not.
         m = torch.where((n == 0) | (i > kept), i, kept)
         # Below 1 but in the first step, where what it scales is zero.
         decay, entering = torch.exp((kept - m).clamp(max=0)), torch.exp(i - m)
         c = decay * c + entering * torch.tanh(z)
-        n = decay * n + entering
-        n = torch.where(n < 1, 1.0, n)
+        n = (decay * n + entering).clamp(min=1)
         h = torch.sigmoid(o) * c / n
         new = h.flatten(-2), c.flatten(-2), n.flatten(-2), m.flatten(-2)
         return new[0], new

@@ -161,3 +161,10 @@ def test_written_out_operations_in_generated_code(group, quick_compile):
 
     init = torch.randn(len(steps), 3, 6, dtype=torch.float64).unbind()
     both(together, init, torch.randn(4, 3, 6, dtype=torch.float64))
+
+
+def test_constants_that_are_no_tensors_of_the_step_are_known():
+    core, _ = lowered(lambda h, x: torch.nn.functional.logsigmoid(h * W[0]) + x)
+    (number,) = core.numbers
+    assert core.constants[number].shape == ()
+    assert len(core.constants) == 2

@@ -40,6 +40,7 @@ class Core:
         constants: leaves computed once, one for each of `Fission.constants`.
         new_carry: what becomes the carry.
         exports: what the output stage reads, one for each of `Fission.exports`.
+        numbers: which of the constants come from no tensor of the step: they need no gradient.
     """
 
     carry: tuple[Value, ...]
@@ -47,6 +48,7 @@ class Core:
     constants: tuple[Value, ...]
     new_carry: tuple[Value, ...]
     exports: tuple[Value, ...]
+    numbers: frozenset[int] = frozenset()
 
 
 def lower(fission: Fission) -> Core:
@@ -75,7 +77,17 @@ def lower(fission: Fission) -> Core:
         constants=tuple(leaves[node] for node in fission.constants),
         new_carry=tuple(ir.expand(values[node], row_shape(node)) for node in trace.new_carry),
         exports=tuple(ir.expand(values[node], row_shape(node)) for node in fission.exports),
+        numbers=frozenset(
+            i for i, node in enumerate(fission.constants) if not _tensors(node, fission)
+        ),
     )
+
+
+def _tensors(node: fx.Node, fission: Fission) -> bool:
+    """Whether a constant is made of tensors that the step closes over, or is one."""
+    if node.name in fission.trace.constants:
+        return True
+    return any(_tensors(each, fission) for each in node.all_input_nodes)
 
 
 def _check_carry(before: fx.Node, after: fx.Node) -> None:

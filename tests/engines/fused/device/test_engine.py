@@ -19,7 +19,7 @@ from ostinato.wrap import Leak, LearnedState, Normalised, Residual, Zoneout
 from ..kernels import outcome as scanned
 from ..steps import STEPS
 
-CELLS = ("Elman", "LSTM", "GRU", "LayerNormLSTM", "MinimalGated", "ParaGRU", "ParaLSTM")
+CELLS = ("Elman", "LSTM", "GRU", "LayerNormLSTM", "MinimalGated", "ParaGRU", "ParaLSTM", "SLSTM")
 # Their derivative is held back or not there, which the engine on the CPU refuses too.
 REFUSED = ("unary.detach", "unary.aten_detach", "pointwise.logical_of_reals", "fill.result")
 

@@ -9,6 +9,7 @@ from torch import nn
 import ostinato as ost
 from ostinato.bench.device_code import kernel_of
 from ostinato.bench.steps import HeadsStep
+from ostinato.cells.slstm import SLSTMCell
 
 from .test_engine import compare
 
@@ -42,6 +43,8 @@ CELLS = {
     "from the caches": lambda: HeadsStep(3, 128, heads=2),
     "gates side by side": lambda: HeadsLSTM(3, 24, heads=3),
     "gates from the caches": lambda: HeadsLSTM(3, 80, heads=2),
+    "one head": lambda: SLSTMCell(3, 5),
+    "stabilised": lambda: SLSTMCell(3, 34, heads=2),
 }
 
 

@@ -55,8 +55,10 @@ class HeadBody(Body):
         self, value: Value, offset: int, sizes: Sequence[int], strides: tuple[int, ...]
     ) -> Block | None:
         n = value.shape[-1]
-        alone = n == self.size and strides == (1,) and list(sizes) == [self.elements]
-        if not alone and (list(sizes) != [self.heads, self.size] or strides != (n, 1)):
+        by_head = list(sizes) == [self.heads, self.size] and strides == (n, 1)
+        # Axes of one head, or of heads whose product is no wider than they are, are joined.
+        joined = list(sizes) == [self.elements] and strides == (1,)
+        if not by_head and not (joined and (self.heads == 1 or n == self.size)):
             raise CoupledError
         return self._columns(value, offset)
 

@@ -54,6 +54,8 @@ class DeviceKernel:
         self.core, self.dtype, self.device = core, dtype, device
         self.backward: Backward = derive(core)
         reverse = backward_program(core, self.backward)
+        needed = {p: v for p, v in reverse.sums.items() if int(p.split("_")[1]) not in core.numbers}
+        reverse = replace(reverse, sums=needed)
         self._places = places(reverse)
         programs = [
             forward_program(core, self.backward, "forward", saving=False),
