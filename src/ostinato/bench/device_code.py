@@ -13,7 +13,7 @@ from ostinato.cells import make_cell
 from ostinato.compiler.fission import split
 from ostinato.compiler.trace import trace
 from ostinato.core.cell import Cell
-from ostinato.core.state import State, map_state
+from ostinato.core.state import State, leaves
 from ostinato.engines.fused.device.ahead import Resources, resources
 from ostinato.engines.fused.device.kernel import DeviceKernel
 from ostinato.engines.fused.lower import lower
@@ -21,20 +21,20 @@ from ostinato.engines.fused.lower import lower
 _TITLE = ("cell", "H", "function", "rows", "warps", "registers", "spilled", "shared", "barriers")
 
 
-def kernel_of(cell: Cell, input_size: int, dtype: torch.dtype = torch.float32) -> DeviceKernel:
-    """The kernels of a cell.
+def kernel_of(cell: Cell, input_size: int) -> DeviceKernel:
+    """The kernels of a cell, in the precision of its state.
 
     Args:
         cell: the cell.
         input_size: D.
-        dtype: of the state, float32 or float64.
     """
 
     def step(state: State, x: torch.Tensor) -> tuple[State, State]:
         y, new = cell(x, state)
         return new, y
 
-    state = map_state(lambda leaf: leaf.to(dtype), cell.initial_state(2))
+    state = cell.initial_state(2)
+    dtype = leaves(state)[0].dtype
     traced = trace(step, state, torch.zeros(2, input_size, dtype=dtype))
     return DeviceKernel(lower(split(traced)), dtype)
 

@@ -9,11 +9,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from ostinato.core.errors import EngineError
 from ostinato.engines.fused.device.ahead import MOST_SHARED, resources
+
+from ..steps import STEPS
 
 CODE = """
 import json, sys
@@ -26,10 +29,24 @@ kernel = kernel_of(make_cell(name, size, size), size)
 print(json.dumps([asdict(found) for found in resources(kernel, 32, precision)]))
 """
 
+# The device's compiler is stricter about types than the interpreter.
+STEP_CODE = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import torch
+from tests.engines.fused.steps import STEPS, lowered
+from ostinato.engines.fused.device.ahead import resources
+from ostinato.engines.fused.device.kernel import DeviceKernel
+for name in sys.argv[2].split(","):
+    kernel = DeviceKernel(lowered(STEPS[name])[0], torch.float32)
+    assert not any(found.spilled for found in resources(kernel, 3)), name
+print(json.dumps("done"))
+"""
 
-def compiled(name, size, precision, folder):
+
+def run(code, folder, *arguments):
     environment = os.environ | {"TRITON_CACHE_DIR": str(folder), "TRITON_INTERPRET": "0"}
-    command = [sys.executable, "-c", CODE, name, str(size), precision]
+    command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])
@@ -49,12 +66,29 @@ def compiled(name, size, precision, folder):
     ],
 )
 def test_nothing_spills(name, size, precision, tmp_path):
-    found = compiled(name, size, precision, tmp_path)
+    found = run(CODE, tmp_path, name, str(size), precision)
     assert [each["name"] for each in found] == ["forward", "forward_saving", "backward"]
     for each in found:
         assert 0 < each["registers"] <= 255
         assert each["spilled"] == 0, each
         assert each["shared"] <= MOST_SHARED
+
+
+ROOT = Path(__file__).parents[4]
+SOME = (
+    "unary.sign", "unary.erf", "pointwise.logical", "product.per_head", "product.low_rank",
+    "reduction.softmax_first", "rearrangement.unflatten", "move.roll_two",
+)  # fmt: skip
+
+
+def test_steps_of_every_kind_compile(tmp_path):
+    assert run(STEP_CODE, tmp_path, str(ROOT), ",".join(SOME)) == "done"
+
+
+@pytest.mark.slow
+def test_all_steps_compile(tmp_path):
+    names = [name for name in STEPS if "detach" not in name]
+    assert run(STEP_CODE, tmp_path, str(ROOT), ",".join(names)) == "done"
 
 
 def test_a_process_that_interprets_kernels_cannot_compile_them():

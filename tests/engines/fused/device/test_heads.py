@@ -57,7 +57,7 @@ def test_numbers_of_the_reference(name):
 def test_every_function_runs_head_by_head(name):
     cell = CELLS[name]().double()
     size = cell.hidden_size // cell.heads
-    for source in kernel_of(cell, 3, torch.float64).sources("ieee").values():
+    for source in kernel_of(cell, 3).sources("ieee").values():
         assert source.head >= max(16, size)
         assert source.elements == cell.heads * source.head
         assert bool(source.width) == ("caches" in name)
@@ -69,5 +69,5 @@ def test_heads_that_mix_otherwise_share_a_program():
             return super().forward(x, h.roll(1, -1))
 
     cell = Mixed(3, 32, heads=2).double()
-    assert {s.head for s in kernel_of(cell, 3, torch.float64).sources("ieee").values()} == {0}
+    assert {s.head for s in kernel_of(cell, 3).sources("ieee").values()} == {0}
     compare(cell, torch.randn(2, 3, 3, dtype=torch.float64))

@@ -39,7 +39,7 @@ def sigmoid(x):
 @triton.jit
 def sign(x):
     """−1, 0 or 1; 0 of NaN, as in torch."""
-    return tl.where(x > 0, 1, tl.where(x < 0, -1, 0))
+    return (x > 0).to(x.dtype) - (x < 0).to(x.dtype)
 
 
 @triton.jit
