@@ -24,4 +24,4 @@ def install():
 
 def remove():
     """Undo `install`."""
-    registry._ENGINES.pop(Interpreted.name)
+    registry._ENGINES.pop(Interpreted.name, None)

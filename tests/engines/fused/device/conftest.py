@@ -5,7 +5,7 @@ import pytest
 import interpreted_engine
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="package")
 def interpreted():
     """The engine "triton" on CPU tensors; nothing here runs where Triton is not installed."""
     pytest.importorskip("triton")

@@ -39,3 +39,11 @@ def test_products_are_counted():
     made = sources(lambda h, x: torch.tanh(h @ W + x))
     assert made["forward"].products == 36
     assert sources(lambda h, x: h + x)["forward"].products == 0
+
+
+def test_ports_move_on_when_a_step_has_read_them():
+    step = STEPS["reduction.sum_first"]
+    for source in sources(step).values():
+        lines = source.text.splitlines()
+        moved = [i for i, line in enumerate(lines) if line.strip().endswith("_time")]
+        assert all(port not in line for line in lines[moved[0] :] for port in ("tl.dot", "total("))

@@ -168,7 +168,8 @@ def _loop(program: Program, body: Body) -> list[str]:
     read = [f"{port} += {port}_time" for port in program.read]
     put_out = [f"{port} += {port}_time" for port in program.results]
     loads = [f"{name} = {text}" for name, text in body.loads.items()]
-    single = [*loads, *read, *body.lines, *put_out]
+    # Sums and products may read ports in the middle of a step.
+    single = [*loads, *body.lines, *read, *put_out]
     if not body.elements or body.products.elements or not loads:
         return ["for _ in steps(T):", *(f"    {line}" for line in single)]
     several = []
