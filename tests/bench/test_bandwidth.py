@@ -7,6 +7,7 @@ import pytest
 from ostinato.bench import bandwidth
 from ostinato.bench.bandwidth import bandwidth_rows
 from ostinato.bench.measure import MODES, Timing
+from ostinato.core.errors import OstinatoError
 
 
 @pytest.mark.parametrize("kind", bandwidth.KINDS)
@@ -17,6 +18,18 @@ def test_every_mode_at_every_size(kind, monkeypatch):
         (kind, 5, 2, 4, mode) for mode in MODES
     ]
     assert all(row.share > 0 and row.copy > 0 for row in rows)
+
+
+@pytest.mark.parametrize("kind", bandwidth.KINDS)
+def test_a_scan_that_is_wrong_is_not_timed(kind, monkeypatch):
+    monkeypatch.setattr(bandwidth, "SIZES", ((5, 2, 4),))
+    monkeypatch.setattr(bandwidth, "compare", None)
+    right = bandwidth.affine_scan
+    monkeypatch.setattr(
+        bandwidth, "affine_scan", lambda *args, **kwargs: 1.01 * right(*args, **kwargs)
+    )
+    with pytest.raises(OstinatoError, match=f"{kind} scan: its states miss their equation"):
+        next(bandwidth_rows(kind, 1, 1))
 
 
 @pytest.mark.parametrize(("kind", "forward", "training"), [("diagonal", 1.5, 4), ("block", 2, 5.5)])

@@ -10,6 +10,8 @@ from torch import Tensor
 from ostinato.bench.machine import Company, crowded
 from ostinato.bench.measure import MODES, Work, awaited, compare
 from ostinato.bench.result import BandwidthRow
+from ostinato.core.errors import OstinatoError
+from ostinato.engines.parallel.affine import KINDS as KINDS_OF_SCAN
 from ostinato.engines.parallel.affine import affine_scan
 from ostinato.train.run import threads as set_threads
 
@@ -17,6 +19,8 @@ from ostinato.train.run import threads as set_threads
 SIZES = ((262144, 1, 64), (65536, 1, 256), (16384, 1, 1024), (2048, 32, 256))
 KINDS = ("diagonal", "block")
 _BLOCK = 2
+# What rounding in float32 leaves, relative to the states, stays ten times below.
+_BOUND = 1e-5
 
 
 def bandwidth_rows(
@@ -44,6 +48,7 @@ def _share(
 ) -> tuple[float, float]:
     """The rate of the scan over that of the copy, and the latter in GB/s."""
     a, b, g = (tensor.to(device) for tensor in _drawn(kind, size))
+    _check(kind, a, b, g)
     there = torch.empty_like(b).copy_(b)
     scan, copy = _work(kind, mode, a, b, g), lambda: there.copy_(b)
     timing = compare(awaited(scan, b.device), awaited(copy, b.device), repeats)
@@ -52,6 +57,27 @@ def _share(
         # Backward reads A, h and the cotangent, and writes two gradients.
         touched += 2 * a.nbytes + 3 * b.nbytes
     return timing.ratio * touched / copied, copied / timing.peer_ms / 1e6
+
+
+def _check(kind: str, a: Tensor, b: Tensor, g: Tensor) -> None:
+    """The gate: states and the gradient of b must solve their equations.
+
+    Raises:
+        OstinatoError: if they do not.
+    """
+    b = b.detach().requires_grad_()
+    h = affine_scan(a, b, kind=kind)
+    (flow,) = torch.autograd.grad(h, b, g)
+    form = KINDS_OF_SCAN[kind].form
+    gaps = {
+        "states": h[1:] - form.apply(a[1:], h[:-1]) - b[1:],
+        "gradient": flow[:-1] - form.apply(form.adjoint(a[1:]), flow[1:]) - g[:-1],
+    }
+    for what, gap in gaps.items():
+        error = float(gap.detach().norm() / h.detach().norm())
+        # Written so that NaN is an error.
+        if not error <= _BOUND:
+            raise OstinatoError(f"{kind} scan: its {what} miss their equation by {error:.1e}.")
 
 
 def _work(kind: str, mode: str, a: Tensor, b: Tensor, g: Tensor) -> Work:
