@@ -20,7 +20,7 @@ SIZES = ((262144, 1, 64), (65536, 1, 256), (16384, 1, 1024), (2048, 32, 256))
 KINDS = ("diagonal", "block")
 _BLOCK = 2
 # What rounding in float32 leaves, relative to the states, stays ten times below.
-_BOUND = 1e-5
+_BOUND = 1e-6
 
 
 def bandwidth_rows(
