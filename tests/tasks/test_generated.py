@@ -14,6 +14,8 @@ NAMES = (
     "parity",
     "match_to_sample",
     "running_parity",
+    "word_problem",
+    "modular_arithmetic",
     "keep_nth",
     "k_hop",
     "associative_recall",

@@ -25,6 +25,8 @@ _TASKS = {
     "which_process": ("ostinato.tasks.which_process", "WhichProcessTask"),
     "parity": ("ostinato.tasks.parity", "ParityTask"),
     "running_parity": ("ostinato.tasks.running_parity", "RunningParityTask"),
+    "word_problem": ("ostinato.tasks.word_problem", "WordProblemTask"),
+    "modular_arithmetic": ("ostinato.tasks.modular_arithmetic", "ModularArithmeticTask"),
     "keep_nth": ("ostinato.tasks.keep_nth", "KeepNthTask"),
     "k_hop": ("ostinato.tasks.k_hop", "KHopTask"),
     "associative_recall": ("ostinato.tasks.associative_recall", "AssociativeRecallTask"),
