@@ -16,6 +16,7 @@ COMMANDS = {
     "train": "Train a cell on a task, or on your own text.",
     "generate": "Continue a text with a trained model.",
     "evaluate": "Measure a trained model on held-out data.",
+    "analyze": "Show what a recurrent layer of a trained model does, on held-out data.",
     "explain": "Show which engine would run a cell, and why not the others.",
     "bench": "Measure generated code against torch.nn and Python loops.",
     "papers": "List the papers, where their parts live and what was reproduced.",

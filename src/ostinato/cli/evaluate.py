@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ostinato.core.errors import ArgumentError, DataError
+from ostinato.core.errors import ArgumentError
 
 if TYPE_CHECKING:
     from ostinato.tasks.task import Task
@@ -31,11 +31,11 @@ def evaluate(
         cell: FILE.py:CLASS, if the model was trained with a cell of your own.
         json: print JSON.
     """
-    from ostinato.train.build import load_trained
+    from ostinato.train.build import load_trained, task_of
     from ostinato.train.evaluate import evaluate as score_of
 
     trained = load_trained(run, cell)
-    task = _task(trained) if text is None else _other_text(trained, text)
+    task = task_of(trained) if text is None else _other_text(trained, text)
     score = score_of(trained.model, task, split, trained.config.batch_size)
     on = str(text) if text is not None else split or task.splits[0]
     if json:
@@ -43,20 +43,6 @@ def evaluate(
         print(jsonlib.dumps(facts))
     else:
         print(f"{on}: {score:.4f} {task.metric} (step {trained.step})")
-
-
-def _task(trained: Trained) -> Task:
-    """The task of the run, with the data as they are now."""
-    from ostinato.train.build import build_task
-
-    task = build_task(trained.config)
-    vocabulary = getattr(task, "vocabulary", None)
-    if vocabulary is not None and vocabulary.as_dict() != trained.vocabulary:
-        raise DataError(
-            "The text is not the one that this model was trained on: its vocabulary differs. "
-            "Measure on a file with --text FILE."
-        )
-    return task
 
 
 def _other_text(trained: Trained, text: Path) -> Task:

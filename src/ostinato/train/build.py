@@ -11,7 +11,7 @@ from torch import nn
 
 from ostinato.cells import make_cell
 from ostinato.cells.from_file import file_of
-from ostinato.core.errors import ArgumentError, CheckpointError
+from ostinato.core.errors import ArgumentError, CheckpointError, DataError
 from ostinato.models.sequence_model import OneHot, SequenceModel
 from ostinato.over.time import RNN, Stack
 from ostinato.tasks import make_task
@@ -157,6 +157,22 @@ def load_trained(path: Path, cell: str | None = None) -> Trained:
         content["step"],
         content["early_stopping"]["best"],
     )
+
+
+def task_of(trained: Trained) -> Task:
+    """The task of the run, with the data as they are now.
+
+    Raises:
+        DataError: if the data give other symbols than the model knows.
+    """
+    task = build_task(trained.config)
+    vocabulary = getattr(task, "vocabulary", None)
+    if vocabulary is not None and vocabulary.as_dict() != trained.vocabulary:
+        raise DataError(
+            "The text is not the one that this model was trained on: its vocabulary differs. "
+            "Measure on a file with `ostinato evaluate --text FILE`."
+        )
+    return task
 
 
 def _checkpoint_in(path: Path) -> Path:
