@@ -1,0 +1,186 @@
+"""Real-time recurrent learning of any cell: exact gradients without going back in time.
+
+    dL_t/dθ = ∂L_t/∂θ + e_t S_{t−1},    e_t = ∂L_t/∂h_{t−1}
+
+The state before a segment is given a gradient of its own, S, so that what autograd finds in the
+segment and what came before it add up. Segments may be single steps; the sum over all segments is
+the gradient of backpropagation through all time if the weights are held, and where they are
+updated in between S lags behind by what older weights did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from ostinato.compiler.plan import fingerprint
+from ostinato.core.errors import ArgumentError
+from ostinato.core.recurrence import Recurrence
+from ostinato.core.sequence import zero_padding
+from ostinato.core.state import State, detach, leaves, rows_like
+from ostinato.over.layer import Options
+from ostinato.over.time import RNN
+from ostinato.train.rtrl.methods import Kept, Plan, check_method, plan
+from ostinato.train.rtrl.sensitivities import Segment
+
+__papers__ = ("rtrl",)
+
+
+class Carried(NamedTuple):
+    """What goes from segment to segment; a tree of tensors, to be saved like any state.
+
+    Attributes:
+        state: of the cell, leaves (B, ...).
+        kept: its sensitivities; None before the first segment.
+    """
+
+    state: State
+    kept: tuple[Tensor, ...] | None = None
+
+
+class RTRL:
+    """Learn forward in time: gradients that reach back to the first step, in constant memory.
+
+        learner, carried = RTRL(ost.RNN(ELSTMCell(8, 64))), None
+        for x, targets in stream:                       # x (B, T, 8), any T, also 1
+            y, carried = learner(x, carried)
+            loss(y, targets).backward()                 # into .grad, as usual
+            optimizer.step()
+            optimizer.zero_grad()
+
+    Exact for every cell whose constants enter by products with the rows or element by element
+    (`entries`); the cost depends on how its units mix, see `cost`. Only the parameters of this
+    layer are followed back beyond the segment: layers below receive the gradient of the segment,
+    which is truncated backpropagation.
+
+    R. J. Williams, D. Zipser, Neural Computation 1, 1989; K. Irie, A. Gopalakrishnan,
+    J. Schmidhuber, ICLR 2024, arXiv 2305.19044.
+
+    Args:
+        rnn: a layer over a cell; its engine runs the segments.
+        method: "exact"; "snap", what a parameter reaches within `order` steps; "rflo", without
+            what the state does through recurrent products; "uoro", of rank one and unbiased;
+            "truncated", none: backpropagation through the segment alone.
+        order: n of SnAp-n.
+        generator: of the signs of "uoro"; None: torch's own.
+
+    Raises:
+        ArgumentError: if there is no such method, or the layer runs in reverse.
+    """
+
+    def __init__(
+        self,
+        rnn: RNN,
+        method: str = "exact",
+        order: int = 1,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        if rnn.reverse:
+            raise ArgumentError("RTRL goes forward in time; got a layer with reverse=True.")
+        check_method(method, order)
+        self.rnn, self.method, self.order, self.generator = rnn, method, order, generator
+        self._plans: dict[Hashable, Plan] = {}
+
+    def __call__(
+        self,
+        x: Any,
+        carried: Carried | None = None,
+        lengths: Tensor | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Any, Carried]:
+        """Run a segment.
+
+        Args:
+            x: inputs (B, T, D), or a tree of such.
+            carried: what the segment before returned; None before the first.
+            lengths: (B,) valid steps of each row.
+            resets: (B, T) bool, true where a new sequence begins: nothing is carried over it.
+
+        Returns:
+            Outputs (B, T, ...), whose losses are to be back-propagated, and what is carried on.
+
+        Raises:
+            ArgumentError: if the cell draws noise, or its initial state is learned.
+            CellError: if a parameter enters the step in a way that is not followed; it is named.
+        """
+        options = Options(lengths=lengths, resets=resets)
+        recurrence = self._recurrence(x, carried, options)
+        prepared = self._plan(recurrence)
+        init = leaves(recurrence.init)
+        kept = None if carried is None else carried.kept
+        if kept is None:
+            kept = tuple(init[0].new_zeros(len(init[0]), *s) for s in prepared.kept.shapes(init))
+        fixed = prepared.constants()
+        attached = _Attach.apply(prepared.kept, kept, len(init), *init, *fixed)  # type: ignore[no-untyped-call]
+        state = pytree.tree_unflatten(attached, pytree.tree_structure(recurrence.init))
+        y, last, states = self.rnn(x, state, lengths, resets, return_states=True)
+        with torch.no_grad(), torch.autocast(init[0].device.type, enabled=False):
+            kept = prepared.kept.advance(kept, _segment(recurrence, states, fixed))
+        return y, Carried(detach(last), kept)
+
+    def cost(self, x: Any) -> int:
+        """How many numbers a row keeps beside its state, for inputs like x (B, T, D).
+
+        Exact sensitivities of an element-by-element cell are as many as its parameters, for every
+        leaf of the state; of a dense one as many for every number of the state.
+        """
+        recurrence = self._recurrence(x, None, Options())
+        shapes = self._plan(recurrence).kept.shapes(leaves(recurrence.init))
+        return sum(torch.Size(shape).numel() for shape in shapes)
+
+    def _recurrence(self, x: Any, carried: Carried | None, options: Options) -> Recurrence:
+        found = self.rnn.recurrence(x, None if carried is None else carried.state, options)
+        if found.cell is None:
+            raise ArgumentError(
+                "RTRL needs a step that draws no noise; call .eval() on the layer, or leave out "
+                "dropout and zoneout."
+            )
+        if any(leaf.requires_grad for leaf in leaves(found.init)):
+            raise ArgumentError(
+                "RTRL does not follow an initial state that is learned; use a cell whose initial "
+                "state is constant, and detach a state that you give."
+            )
+        return found
+
+    def _plan(self, recurrence: Recurrence) -> Plan:
+        x, h = leaves(recurrence.xs), leaves(recurrence.init)
+        like = (*(leaf[0] for leaf in x), *h)
+        kinds = ((leaf.shape[1:], leaf.dtype, leaf.device) for leaf in like)
+        key = (fingerprint(self.rnn.cell), *kinds)
+        if key not in self._plans:
+            self._plans = {key: plan(recurrence, self.method, self.order, self.generator)}
+        return self._plans[key]
+
+
+def _segment(recurrence: Recurrence, states: State, fixed: Sequence[Tensor]) -> Segment:
+    """The segment as all its steps find it."""
+    valid, restart, found = recurrence.valid, recurrence.restart, []
+    fresh = leaves(recurrence.fresh) if restart is not None else leaves(recurrence.init)
+    for init, after, new in zip(leaves(recurrence.init), leaves(states), fresh, strict=True):
+        before = torch.cat([init[None], after.movedim(1, 0)[:-1]])
+        if restart is not None:
+            before = torch.where(rows_like(restart, before), new, before)
+        found.append(before)
+    xs = recurrence.xs if valid is None else zero_padding(recurrence.xs, valid)
+    return Segment(found, leaves(xs), fixed, None if valid is None else ~valid, restart)
+
+
+class _Attach(torch.autograd.Function):
+    """The state as it is, with the gradient of what came before."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, kind: Kept, kept: tuple[Tensor, ...], count: int, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
+        ctx.kind, ctx.kept, ctx.count, ctx.fixed = kind, kept, count, tensors[count:]
+        return tuple(leaf.clone() for leaf in tensors[:count])
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, *errors: Tensor) -> tuple[Any, ...]:
+        found = ctx.kind.gradients(ctx.kept, errors, ctx.fixed)
+        return (None, None, None, *(None,) * ctx.count, *found)
