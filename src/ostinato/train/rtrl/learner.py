@@ -45,6 +45,8 @@ class Carried(NamedTuple):
 class RTRL:
     """Learn forward in time: gradients that reach back to the first step, in constant memory.
 
+    For example::
+
         learner, carried = RTRL(ost.RNN(ELSTMCell(8, 64))), None
         for x, targets in stream:                       # x (B, T, 8), any T, also 1
             y, carried = learner(x, carried)
