@@ -22,6 +22,13 @@ def test_both_sides_have_the_same_weights_every_time(tiny):
     assert torch.equal(first.x, again.x)
 
 
+def test_an_output_may_be_wider_than_the_state():
+    case = CASES["linear-hgrn"]
+    built = contest(case, "engine reference", replace(case.sizes[1], steps=3))
+    assert built.x.shape == (8, 3, 64)
+    assert built.cotangent.shape == built.peer(built.x)[0].shape == (8, 3, 128)
+
+
 def test_building_leaves_the_random_state_alone(tiny):
     before = torch.random.get_rng_state()
     contest(tiny, "nn.RNN", tiny.sizes[0])

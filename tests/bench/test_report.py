@@ -53,6 +53,7 @@ def test_the_mark_of_crowded_numbers_is_explained(result, changed):
 
 
 def test_files_are_written_whole(result, tmp_path):
+    result = replace(result, rows=result.rows[:12])
     paths = save(result, tmp_path / "deep" / "folder")
     assert {path.name for path in paths} == {"results.json", "results.md", "ratios.png"}
     assert set(paths) == set((tmp_path / "deep" / "folder").iterdir())

@@ -43,6 +43,16 @@ def test_a_red_gate_has_a_reason_and_no_ratio(changed):
     assert len(found["Disagreements"].rows) == len(CASES["gru"].sizes)
 
 
+def test_cases_of_the_same_sizes_and_peers_stand_in_one_table(changed):
+    result = changed(lambda row: row.peer == "engine parallel", ratio=3.0)
+    table = by_title(result)["Times as fast as engine reference / engine parallel, 1 thread"]
+    assert table.headings[:2] == ["case", "B=1 T=4096 H=64, forward"]
+    assert len(table.headings) == 1 + 2 * 2
+    linear = [name for name in CASES if name.startswith("linear-")]
+    assert table.rows == [[name, *["2.00 / 3.00"] * 4] for name in linear]
+    assert not any("nn.LSTM" in title and "fast" in title for title in by_title(result))
+
+
 def test_crowded_numbers_are_marked(changed):
     result = changed(lambda row: row.case == "gru", crowded=True)
     found = by_title(result)

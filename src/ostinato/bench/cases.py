@@ -19,11 +19,19 @@ from ostinato.bench.peers import (
 )
 from ostinato.bench.steps import ElmanStep, GRUStep, HeadsStep, LeakyStep, LSTMStep
 from ostinato.cells.elman import ElmanCell
+from ostinato.cells.gated_linear_attention import GatedLinearAttentionCell
 from ostinato.cells.gru import GRUCell
+from ostinato.cells.hgrn import HGRNCell
 from ostinato.cells.layer_norm_lstm import LayerNormLSTMCell
+from ostinato.cells.lru import LRUCell
 from ostinato.cells.lstm import LSTMCell
+from ostinato.cells.min_gru import MinGRUCell
+from ostinato.cells.min_lstm import MinLSTMCell
 from ostinato.cells.para_gru import ParaGRUCell
 from ostinato.cells.para_lstm import ParaLSTMCell
+from ostinato.cells.rg_lru import RGLRUCell
+from ostinato.cells.s5 import S5Cell
+from ostinato.cells.selective_ssm import SelectiveSSMCell
 from ostinato.core.cell import Cell
 from ostinato.core.errors import ArgumentError, nearest
 from ostinato.over.time import RNN
@@ -70,7 +78,7 @@ class Contest:
         ours: the layer on the engine of the case.
         peer: the module that it is compared with.
         x: (B, T, D).
-        cotangent: (B, T, H), what the gradient of the outputs is taken against.
+        cotangent: like the outputs (B, T, ...), what their gradient is taken against.
     """
 
     ours: RNN
@@ -85,7 +93,10 @@ def contest(case: Case, peer: str, size: Size, device: str = "cpu") -> Contest:
         torch.manual_seed(0)
         cell = case.cell(size.hidden, size.hidden)
         shape = (size.batch, size.steps, size.hidden)
-        x, cotangent = torch.randn(shape), torch.randn(shape)
+        x = torch.randn(shape)
+        # An output may be wider than the state.
+        y, _ = cell(x[:, 0], cell.initial_state(size.batch))
+        cotangent = torch.randn(*shape[:2], y.shape[-1])
         cell, x = cell.to(device), x.to(device).requires_grad_()
         rival = case.peers[peer](cell).to(device)
         return Contest(RNN(cell, case.engine), rival, x, cotangent.to(device))
@@ -132,6 +143,18 @@ _SOLVED: dict[str, tuple[Callable[[int, int], Cell], int]] = {
     "para-lstm": (ParaLSTMCell, 64),
     "gru": (GRUCell, 4),
 }
+# Cells that are affine in the state: the loop, one scan, or a loop in generated code.
+_LINEAR: dict[str, Callable[[int, int], Cell]] = {
+    "min-gru": MinGRUCell,
+    "min-lstm": MinLSTMCell,
+    "rg-lru": RGLRUCell,
+    "hgrn": HGRNCell,
+    "lru": LRUCell,
+    "s5": S5Cell,
+    "selective-ssm": SelectiveSSMCell,
+    "gated-linear-attention": GatedLinearAttentionCell,
+}
+_LINEAR_SIZES = (Size(1, 4096, 64), Size(8, 4096, 64))
 
 
 def _auto(name: str, cell: Callable[[int, int], Cell], sizes: Sequence[Size], rival: str) -> Case:
@@ -148,6 +171,12 @@ def _solved(name: str, cell: Callable[[int, int], Cell], width: int) -> Iterator
         yield Case(f"parallel-{name}{suffix}", cell, peers, chosen, engine="parallel")
 
 
+def _linear(name: str, cell: Callable[[int, int], Cell]) -> Case:
+    """Generated code against the loop and against one scan over all steps."""
+    peers = {f"engine {engine}": on_engine(engine) for engine in ("reference", "parallel")}
+    return Case(f"linear-{name}", cell, peers, _LINEAR_SIZES)
+
+
 CASES = {
     case.name: case
     for case in (
@@ -158,6 +187,7 @@ CASES = {
         *(_auto(name, cell, _TORCH_SIZES, "torch") for name, cell in _NATIVE.items()),
         *(_auto(name, cell, _LOOP_SIZES, "reference") for name, cell in _STEPS.items()),
         *(case for name, (cell, width) in _SOLVED.items() for case in _solved(name, cell, width)),
+        *(_linear(name, cell) for name, cell in _LINEAR.items()),
         Case("lstm-16", LSTMStep, _COMPILED, _FEW_STEPS, slow=True),
         Case("layer-norm-lstm-16", layer_norm_lstm, _COMPILED, _FEW_STEPS, slow=True),
     )

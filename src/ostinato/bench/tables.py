@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -29,9 +29,10 @@ class Table:
 
 
 def tables(result: Result) -> list[Table]:
-    """One for each case and peer, then means, compile times and targets."""
+    """One for each case and peer, those of alike cases, then means, compile times and targets."""
     by_peer = groupby(result.rows, key=lambda row: (row.case, row.peer))
     found = [_comparison(case, peer, list(rows)) for (case, peer), rows in by_peer]
+    found += _overviews(result.rows)
     found += [_means(result)] if result.rows else []
     found += [_compilation(result)] if result.compile else []
     found += [_bandwidth(result.bandwidth)] if result.bandwidth else []
@@ -55,6 +56,39 @@ def _cells(row: Row) -> list[str]:
     low, high = row.spread
     ratio = f"{row.ratio:.2f} [{low:.2f}, {high:.2f}]{_mark([row])}"
     return [f"{row.ours_ms:.2f}", f"{row.peer_ms:.2f}", ratio]
+
+
+def _overviews(rows: Sequence[Row]) -> Iterator[Table]:
+    """One for all cases of the same sizes and peers, if they are several: a line for each."""
+    alike: dict[tuple[Row, ...], list[list[Row]]] = {}
+    for _, group in groupby(rows, key=lambda row: row.case):
+        chosen = list(group)
+        alike.setdefault(tuple(map(_bare, chosen)), []).append(chosen)
+    for shape, cases in alike.items():
+        for threads in sorted({row.threads for row in shape}) if len(cases) > 1 else ():
+            yield _overview([[r for r in case if r.threads == threads] for case in cases], threads)
+
+
+def _bare(row: Row) -> Row:
+    """What was to be measured, without the case."""
+    return Row("", row.peer, row.batch, row.steps, row.hidden, row.threads, row.mode)
+
+
+def _overview(cases: Sequence[Sequence[Row]], threads: int) -> Table:
+    """The ratios to all peers in one cell, in columns for each size and mode."""
+    columns = list(dict.fromkeys((row.size, row.mode) for row in cases[0]))
+    peers = " / ".join(dict.fromkeys(row.peer for row in cases[0]))
+    lines = [
+        [case[0].case, *(_side_by_side(case, *column) for column in columns)] for case in cases
+    ]
+    title = f"Times as fast as {peers}, {threads} thread{'s' if threads > 1 else ''}"
+    headings = ["case", *(f"{size}, {mode}" for size, mode in columns)]
+    return Table(title, headings, lines, frozenset(range(1, len(headings))))
+
+
+def _side_by_side(rows: Sequence[Row], size: str, mode: str) -> str:
+    chosen = [row for row in rows if (row.size, row.mode) == (size, mode)]
+    return " / ".join(_number(row.ratio) + _mark([row]) for row in chosen)
 
 
 def _means(result: Result) -> Table:
