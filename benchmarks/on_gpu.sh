@@ -1,20 +1,58 @@
 #!/usr/bin/env bash
 # Test and measure on a machine with a CUDA device and torch installed:
 #
-#     benchmarks/on_gpu.sh [FOLDER]
+#     benchmarks/on_gpu.sh [PART…]
 #
-# The fused engine, which needs Triton there, against nn.LSTM, nn.GRU and nn.RNN and against Python
-# loops; scans and Newton's method against the loops; and what the generated kernels need.
-# JSON, Markdown and a picture go into FOLDER/<device>, benchmarks/results by default; what an
-# earlier run of the same folder measured is kept.
+# The parts, all of them if none is named; each takes less than ten minutes:
+#
+#     tests     what only a device can show
+#     code      registers and memory of generated kernels
+#     ratios    the fused engine, which needs Triton there, against nn.LSTM, nn.GRU, nn.RNN and
+#               Python loops; scans and Newton's method against the loops
+#     heads     generated code, loop, cuDNN and FlashRNN over heads, rows and steps
+#     lengths   steps in turn and all steps together, for 2^8 … 2^20 steps
+#     memory    of a training pass
+#     roofline  rates beside those of a copy and of a product
+#
+# JSON, Markdown and pictures go into $OUT/<device>, benchmarks/results by default. What an earlier
+# run left there is kept, so a part that ran out of time is taken up by naming it again. DEVICE=cpu
+# with QUICK=--quick shows that the tables work where there is no device.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-out=${1:-benchmarks/results}
+out=${OUT:-benchmarks/results}
+device=${DEVICE:-cuda}
 export PYTHONPATH=src${PYTHONPATH:+:$PYTHONPATH}
-
-python -c 'import torch; assert torch.cuda.is_available(), "torch sees no CUDA device"'
-python -m pytest tests/gpu -m gpu
 mkdir -p "$out"
-python -m ostinato.bench.device_code LSTM GRU LayerNormLSTM ParaGRU --hidden 64,128
-python -m ostinato bench 'lstm,gru,elman,layer-norm-lstm,peephole-lstm,leaky,heads,parallel-*' \
-    --device cuda --threads 1 --repeats 5 --json "$out/on-gpu.json" --resume --out "$out"
+
+part() {
+    case $1 in
+    tests) python -m pytest tests/gpu -m gpu ;;
+    code) python -m ostinato.bench.device_code LSTM GRU LayerNormLSTM ParaGRU --hidden 64,128 ;;
+    ratios)
+        # A contest that is under way at the end is measured again by the next run.
+        timeout 540 python -m ostinato bench \
+            'lstm,gru,elman,layer-norm-lstm,peephole-lstm,leaky,heads,parallel-*,linear-*' \
+            --device "$device" --threads 1 --repeats 5 --json "$out/on-gpu.json" --resume \
+            --out "$out" ${QUICK:-}
+        ;;
+    heads | lengths | memory | roofline)
+        timeout 580 python -m ostinato.bench.sweep "$1" --device "$device" --out "$out" \
+            --budget 400 ${QUICK:-}
+        ;;
+    *)
+        echo "No part is called '$1'; see the head of $0." >&2
+        return 2
+        ;;
+    esac
+}
+
+failed=0
+for name in "${@:-all}"; do
+    if [ "$name" = all ]; then
+        "$0" tests code ratios heads lengths memory roofline || failed=1
+    else
+        # One part that fails leaves the others their turn.
+        part "$name" || { echo "part $name: exit status $?" >&2; failed=1; }
+    fi
+done
+exit $failed

@@ -124,3 +124,27 @@ class HeadsStep(Cell):
         n = torch.tanh(x_n + torch.einsum("bki,kij->bkj", by_head, self.new).flatten(1))
         h = (1 - f) * h + f * n
         return h, h
+
+
+class DiagonalStep(Cell):
+    """h_t = σ(x_a) ⊙ h_{t−1} + x_b, without weights: nothing but the recurrence.
+
+    Args:
+        input_size: not used, since x is [x_a, x_b].
+        hidden_size: H.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.input_size, self.hidden_size = 2 * hidden_size, hidden_size
+        self.register_buffer("like", torch.zeros(()), persistent=False)
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        """Zeros (B, H)."""
+        return self.zeros(batch_size, self.hidden_size)
+
+    def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        """One step: x (B, 2H), h (B, H)."""
+        x_a, x_b = x.chunk(2, -1)
+        h = torch.sigmoid(x_a) * h + x_b
+        return h, h

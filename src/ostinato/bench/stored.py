@@ -24,7 +24,22 @@ def stored(path: Path, device: str = "cpu") -> Result | None:
         result = _read(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(f"{path} holds no result of this version: {error!r}. Remove it.") from error
-    before, now = asdict(result.machine), asdict(this_machine(device))
+    check_same(result.machine, this_machine(device), path)
+    return result
+
+
+def machine_of(values: dict[str, Any]) -> Machine:
+    """The machine in a file of results."""
+    return Machine(**values["machine"] | {"features": tuple(values["machine"]["features"])})
+
+
+def check_same(earlier: Machine, present: Machine, path: Path) -> None:
+    """Raise unless new rows may stand beside those of a file.
+
+    Raises:
+        DataError: with what differs.
+    """
+    before, now = asdict(earlier), asdict(present)
     differing = [name for name in now if name != "date" and before[name] != now[name]]
     if differing:
         told = "; ".join(f"{name} was {before[name]!r}, is {now[name]!r}" for name in differing)
@@ -32,14 +47,12 @@ def stored(path: Path, device: str = "cpu") -> Result | None:
             f"{path} was measured elsewhere: {told}. Rows of both do not belong together; name "
             "another file."
         )
-    return result
 
 
 def _read(values: dict[str, Any]) -> Result:
-    machine = values["machine"] | {"features": tuple(values["machine"]["features"])}
     rows = [row | {"spread": row["spread"] and tuple(row["spread"])} for row in values["rows"]]
     return Result(
-        machine=Machine(**machine),
+        machine=machine_of(values),
         repeats=values["repeats"],
         rows=[Row(**row) for row in rows],
         compile=[CompileRow(**row) for row in values["compile"]],

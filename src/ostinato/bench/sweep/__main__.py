@@ -1,0 +1,71 @@
+"""Measure one of the tables, or go on with it: `python -m ostinato.bench.sweep heads`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+
+from ostinato.bench.machine import this_machine
+from ostinato.bench.report import write
+from ostinato.bench.sweep.ceilings import ceilings
+from ostinato.bench.sweep.drawing import drawing
+from ostinato.bench.sweep.grids import GRIDS, shortened
+from ostinato.bench.sweep.page import page
+from ostinato.bench.sweep.sheet import Sheet, load, save
+from ostinato.bench.sweep.sweep import Patience, sweep
+from ostinato.core.errors import MissingExtraError
+from ostinato.experiments.report import progress
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write NAME.json after every answer, then NAME.md and NAME.png, into OUT/<device>."""
+    given = _parser().parse_args(arguments)
+    grid = shortened(GRIDS[given.table]) if given.quick else GRIDS[given.table]
+    torch.set_float32_matmul_precision(given.precision)
+    # Or cuDNN would round where nobody else does.
+    torch.backends.cudnn.allow_tf32 = given.precision != "highest"
+    machine = this_machine(given.device)
+    path = given.out / machine.slug / f"{grid.name}.json"
+    sheet = load(path, machine, given.precision)
+    numbers, side = (2**16, 64) if given.quick else (2**26, 4096)
+    with progress() as track:
+        entries = sweep(
+            grid.questions(),
+            given.device,
+            Patience(given.budget, given.limit, 2 if given.quick else 9),
+            ceilings(given.device, numbers, side),
+            earlier=sheet.entries,
+            store=lambda found: save(Sheet(sheet.machine, given.precision, found), path),
+            track=track,
+        )
+    done = Sheet(sheet.machine, given.precision, entries)
+    write(path.with_suffix(".md"), page(grid, done).encode())
+    try:
+        write(path.with_suffix(".png"), drawing(grid, done))
+    except MissingExtraError as error:
+        print(error, file=sys.stderr)
+    print(f"{path}: {len(entries)} of {len(grid.questions())}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m ostinato.bench.sweep", description=__doc__)
+    parser.add_argument("table", choices=GRIDS)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--budget", type=float, default=500, help="seconds for this run")
+    parser.add_argument("--limit", type=float, default=10, help="seconds for one size")
+    parser.add_argument("--quick", action="store_true", help="least sizes, to see that all works")
+    parser.add_argument(
+        "--precision",
+        choices=("highest", "high", "medium"),
+        default="highest",
+        help="of products in float32, as torch names it",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    main()

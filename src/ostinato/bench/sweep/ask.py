@@ -1,0 +1,90 @@
+"""One question answered: the gate, the memory, the clock; whatever fails becomes a note."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ostinato.bench.measure import MODES, Work, awaited
+from ostinato.bench.sweep.clock import median_ms, peak_bytes
+from ostinato.bench.sweep.entry import Entry, Question
+from ostinato.bench.sweep.nets import build, inputs
+from ostinato.core.cell import Cell
+from ostinato.engines.parallel.newton import Outcome
+from ostinato.engines.parallel.solves import newton
+from ostinato.over.time import RNN
+
+# Peers that multiply in bfloat16 stay below; what is wrong does not.
+_BOUND = 3e-2
+_CHECKED_STEPS = 16
+
+
+def ask(question: Question, device: str, repeats: int, limit: float) -> Entry:
+    """Measure.
+
+    Args:
+        question: what.
+        device: where.
+        repeats: passes that are timed.
+        limit: seconds after which no further pass begins.
+    """
+    where = torch.device(device)
+    try:
+        return _answer(question, device, repeats, limit)
+    except torch.OutOfMemoryError:
+        entry = Entry(question, note="out of memory")
+    # Peers and compilers raise what they like, and the other rows do not depend on it.
+    except Exception as error:
+        told = str(error).strip() or type(error).__name__
+        entry = Entry(question, note=told.splitlines()[0][:300])
+    if where.type == "cuda":
+        torch.cuda.empty_cache()
+        # After some errors a device answers nothing more; then the next row must not be tried.
+        torch.cuda.synchronize(where)
+    return entry
+
+
+def _answer(question: Question, device: str, repeats: int, limit: float) -> Entry:
+    cell = build(question.spot).to(device)
+    error = _error(question, cell, device)
+    # Written so that NaN is an error.
+    if error is not None and not error <= _BOUND:
+        return Entry(question, error=error, note=f"wrong: off by {error:.1e}")
+    x, cotangent = inputs(question.spot, cell, device)
+    work = _pass(RNN(cell, question.engine), x, cotangent, question.mode)
+    with newton() as solves:
+        # Compiled and with its buffers in place before memory is looked at.
+        work()
+    failed = sum(solve.outcome is not Outcome.CONVERGED for solve in solves)
+    note = f"{failed} of {len(solves)} windows were not solved" if failed else ""
+    peak = peak_bytes(work, x.device)
+    return Entry(question, median_ms(work, repeats, limit), peak, error, note)
+
+
+def _error(question: Question, cell: Cell, device: str) -> float | None:
+    """How far the first steps are from those of the reference, in outputs and gradients."""
+    if question.engine == "reference":
+        return None
+    few = replace(question.spot, steps=min(question.spot.steps, _CHECKED_STEPS))
+    x, cotangent = inputs(few, cell, device)
+    sides = (
+        _results(RNN(cell, engine), x, cotangent, question.mode)
+        for engine in (question.engine, "reference")
+    )
+    return max(
+        float((a - b).norm() / b.norm().clamp(min=1e-30)) for a, b in zip(*sides, strict=True)
+    )
+
+
+def _results(layer: RNN, x: Tensor, cotangent: Tensor, mode: str) -> list[Tensor]:
+    if mode == MODES[0]:
+        with torch.no_grad():
+            return [layer(x)[0]]
+    y = layer(x)[0]
+    return [y.detach(), *torch.autograd.grad(y, [x, *layer.parameters()], cotangent)]
+
+
+def _pass(layer: RNN, x: Tensor, cotangent: Tensor, mode: str) -> Work:
+    return awaited(lambda: _results(layer, x, cotangent, mode), x.device)

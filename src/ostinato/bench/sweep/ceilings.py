@@ -1,0 +1,50 @@
+"""How fast a machine copies memory and multiplies matrices: no kernel can be much faster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from ostinato.bench.measure import Work, awaited
+from ostinato.bench.sweep.clock import median_ms
+
+
+@dataclass(frozen=True)
+class Ceilings:
+    """Two rates.
+
+    Attributes:
+        copy: bytes read and written per second by a large copy.
+        matmul: operations per second of a large product in float32, in the precision that
+            `torch.set_float32_matmul_precision` says.
+    """
+
+    copy: float
+    matmul: float
+
+    def floor(self, traffic: float, operations: float) -> float:
+        """The seconds below which no pass can come that moves and computes so much."""
+        return max(traffic / self.copy, operations / self.matmul)
+
+
+def ceilings(device: str, numbers: int, side: int) -> Ceilings:
+    """Measure both.
+
+    Args:
+        device: of which machine.
+        numbers: how many float32 are copied; more than caches hold.
+        side: of the square matrices.
+    """
+    where = torch.device(device)
+    # Random numbers: products of zeros are faster than any real ones.
+    source = torch.rand(numbers, device=where)
+    target = torch.empty_like(source)
+    left, right = torch.rand(2, side, side, device=where)
+    copying = _seconds(lambda: target.copy_(source), where)
+    multiplying = _seconds(lambda: left @ right, where)
+    return Ceilings(2 * source.nbytes / copying, 2 * side**3 / multiplying)
+
+
+def _seconds(work: Work, device: torch.device) -> float:
+    return median_ms(awaited(work, device), repeats=10, limit=5.0) / 1e3

@@ -1,0 +1,80 @@
+"""What is asked of a machine, and what it answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ostinato.bench.sweep.ceilings import Ceilings
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A cell at a size; its input is as wide as its state.
+
+    Attributes:
+        cell: its name.
+        hidden: H, all heads together.
+        batch: B.
+        steps: T.
+        heads: K; a cell with one head sees all of its state.
+    """
+
+    cell: str
+    hidden: int
+    batch: int
+    steps: int
+    heads: int = 1
+
+    @property
+    def size(self) -> str:
+        """The size in words."""
+        return f"{self.heads} × {self.hidden // self.heads}, B={self.batch}, T={self.steps}"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to measure.
+
+    Attributes:
+        spot: which cell, at which size.
+        engine: that evaluates it.
+        mode: "forward" or "forward+backward".
+    """
+
+    spot: Spot
+    engine: str
+    mode: str
+
+    def like(self, other: Question) -> bool:
+        """Whether they differ in the number of steps only, or in nothing."""
+        mine, theirs = (
+            (q.spot.cell, q.spot.hidden, q.spot.batch, q.spot.heads, q.engine, q.mode)
+            for q in (self, other)
+        )
+        return mine == theirs
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A question and its answer.
+
+    Attributes:
+        question: what was measured.
+        ms: median time of a pass; None: there is none, and `note` says why.
+        peak: bytes that a pass had at most, beyond those before it; None: not measured.
+        error: of outputs and gradients relative to those of the reference, the largest.
+        note: what else has to be known of the numbers, or why there are none.
+        ceilings: of the machine while it was measured.
+    """
+
+    question: Question
+    ms: float | None = None
+    peak: int | None = None
+    error: float | None = None
+    note: str = ""
+    ceilings: Ceilings | None = None
+
+    @property
+    def measured(self) -> bool:
+        """Whether the time is that of a clock."""
+        return self.ms is not None and not self.note.startswith("extrapolated")

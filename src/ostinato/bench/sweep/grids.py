@@ -1,0 +1,121 @@
+"""The tables there are: which questions each of them asks, in the order in which they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+from ostinato.bench.measure import MODES
+from ostinato.bench.sweep.entry import Question, Spot
+
+# What users have else, besides generated code and all steps together.
+_PEERS = ("torch", "flashrnn", "accelerated-scan", "flash-linear-attention")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table to be measured.
+
+    Attributes:
+        name: what the command calls it.
+        title: above the table.
+        spots: cells and sizes; those that differ in T only with rising T.
+        engines: that are compared; the first is the one that others are related to.
+        modes: of the passes.
+        shows: "ms", "peak" or "roof".
+        axis: the attribute of a spot along which the picture goes.
+    """
+
+    name: str
+    title: str
+    spots: Sequence[Spot]
+    engines: Sequence[str]
+    modes: Sequence[str] = MODES
+    shows: str = "ms"
+    axis: str = "steps"
+
+    def questions(self) -> list[Question]:
+        """All of them, so that what is fast and said first is asked first."""
+        return [Question(*each) for each in product(self.spots, self.engines, self.modes)]
+
+
+def _heads() -> Iterator[Spot]:
+    """The sizes of FlashRNN's figures: heads at one width, then rows and steps."""
+    splits = ((48, 16), (24, 32), (12, 64), (6, 128), (3, 256), (1, 768))
+    for cell in ("LSTM", "GRU", "SLSTM", "Elman", "HeadsStep"):
+        for heads, size in splits:
+            yield Spot(cell, heads * size, 16, 1024, heads)
+    for heads, size in ((12, 64), (1, 768), (1, 256)):
+        for batch in (2, 64, 256):
+            yield Spot("LSTM", heads * size, batch, 1024, heads)
+        for steps in (256, 2048):
+            yield Spot("LSTM", heads * size, 16, steps, heads)
+
+
+def _lengths() -> Iterator[Spot]:
+    for cell in ("DiagonalStep", "ParaGRU", "ParaLSTM"):
+        for exponent in range(8, 21, 2):
+            yield Spot(cell, 128, 8, 2**exponent)
+
+
+def _memory() -> Iterator[Spot]:
+    for cell in ("LSTM", "GRU", "ParaGRU"):
+        for batch, hidden in ((16, 128), (64, 128), (64, 512)):
+            for exponent in (8, 10, 12):
+                yield Spot(cell, hidden, batch, 2**exponent)
+
+
+def _roofline() -> Iterator[Spot]:
+    for cell, hidden, heads in (
+        ("LSTM", 128, 1), ("LSTM", 512, 1), ("LSTM", 768, 12), ("GRU", 128, 1), ("GRU", 512, 1),
+        ("SLSTM", 768, 12), ("ParaGRU", 512, 1), ("MinGRU", 512, 1), ("DiagonalStep", 512, 1),
+    ):  # fmt: skip
+        for batch in (16, 256):
+            yield Spot(cell, hidden, batch, 1024, heads)
+
+
+_OURS = ("fused", "parallel")
+GRIDS = {
+    grid.name: grid
+    for grid in (
+        Grid(
+            "heads",
+            "Generated code against the loop, cuDNN and FlashRNN",
+            tuple(_heads()),
+            ("reference", "fused", "torch", "flashrnn"),
+            axis="head size",
+        ),
+        Grid(
+            "lengths",
+            "Steps in turn, in Python and in generated code, against all steps together",
+            tuple(_lengths()),
+            ("reference", *_OURS, "accelerated-scan"),
+        ),
+        Grid(
+            "memory",
+            "Memory of a training pass",
+            tuple(_memory()),
+            ("reference", *_OURS, "torch"),
+            (MODES[1],),
+            shows="peak",
+        ),
+        Grid(
+            "roofline",
+            "Rates of passes beside those of a copy and of a product of matrices",
+            tuple(_roofline()),
+            (*_OURS, *_PEERS),
+            shows="roof",
+        ),
+    )
+}
+
+
+def shortened(grid: Grid) -> Grid:
+    """The same questions at the least sizes: they show that it works, not how fast."""
+    spots = (
+        replace(spot, hidden=2 * min(spot.heads, 2), heads=min(spot.heads, 2), batch=2,
+                steps=min(spot.steps, 2**11) // 2**7)
+        for spot in grid.spots
+    )  # fmt: skip
+    return replace(grid, spots=tuple(dict.fromkeys(spots)))

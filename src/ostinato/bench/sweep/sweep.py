@@ -1,0 +1,80 @@
+"""A table is asked for question by question, until all are answered or the time is up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from ostinato.bench.sweep.ask import ask
+from ostinato.bench.sweep.ceilings import Ceilings
+from ostinato.bench.sweep.entry import Entry, Question
+from ostinato.experiments.experiment import Track, silent
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait.
+
+    Attributes:
+        budget: seconds after which no further question is asked; the next run asks it.
+        limit: seconds that one question may take.
+        repeats: passes that are timed, if the limit allows.
+    """
+
+    budget: float = 500.0
+    limit: float = 10.0
+    repeats: int = 9
+
+
+def sweep(
+    questions: Sequence[Question],
+    device: str,
+    patience: Patience,
+    ceilings: Ceilings,
+    *,
+    earlier: Sequence[Entry] = (),
+    store: Callable[[Sequence[Entry]], object] = lambda entries: None,
+    track: Track = silent,
+) -> list[Entry]:
+    """All answers there are, in the order of the questions.
+
+    Args:
+        questions: those of a table.
+        device: where.
+        patience: when to stop.
+        ceilings: of the machine, noted with every new answer.
+        earlier: answers of a run before, which are kept.
+        store: is given all answers whenever there is a new one.
+        track: shows the progress.
+    """
+    known = {entry.question: entry for entry in earlier}
+    end = time.perf_counter() + patience.budget
+    for question in track([q for q in questions if q not in known], "sizes"):
+        if time.perf_counter() > end:
+            break
+        entry = _foreseen(question, list(known.values()), patience.limit)
+        if entry is None:
+            entry = ask(question, device, patience.repeats, patience.limit)
+        known[question] = replace(entry, ceilings=ceilings)
+        store([known[q] for q in questions if q in known])
+    return [known[q] for q in questions if q in known]
+
+
+def _foreseen(question: Question, known: Sequence[Entry], limit: float) -> Entry | None:
+    """The answer where a shorter sequence tells that it would take too long; else None.
+
+    Only of the loop in Python it is certain that its time grows as the number of steps.
+    """
+    shorter = [e for e in known if e.measured and question.like(e.question)]
+    if not shorter:
+        return None
+    last = max(shorter, key=lambda entry: entry.question.spot.steps)
+    steps = last.question.spot.steps
+    ms = (last.ms or 0.0) * question.spot.steps / steps
+    # A pass to compile, one to look at memory, and one to time.
+    if 3 * ms <= 1e3 * limit:
+        return None
+    if question.engine == "reference":
+        return Entry(question, ms, note=f"extrapolated from T={steps}")
+    return Entry(question, note=f"would take more than {limit:.0f} s")

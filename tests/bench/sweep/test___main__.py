@@ -1,0 +1,42 @@
+"""The command writes a table, and goes on with it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from ostinato.bench.sweep import __main__ as command
+from ostinato.bench.sweep.grids import GRIDS, shortened
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """One cell of the table; precisions are put back."""
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+
+    def one(grid):
+        found = shortened(grid)
+        return type(found)(**vars(found) | {"spots": found.spots[:1]})
+
+    monkeypatch.setattr(command, "shortened", one)
+    yield
+    torch.set_float32_matmul_precision(before[0])
+    torch.backends.cudnn.allow_tf32 = before[1]
+
+
+def test_a_table_is_measured_once(short, quick_compile, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    arguments = ["roofline", "--quick", "--out", str(tmp_path)]
+    command.main(arguments)
+    (folder,) = tmp_path.iterdir()
+    assert {path.name for path in folder.iterdir()} == {
+        "roofline.json", "roofline.md", "roofline.png",
+    }  # fmt: skip
+    entries = json.loads((folder / "roofline.json").read_text())["entries"]
+    assert len(entries) == 2 * len(GRIDS["roofline"].engines)
+    assert {e["question"]["engine"] for e in entries if e["ms"]} >= {"fused", "parallel", "torch"}
+    monkeypatch.setattr("ostinato.bench.sweep.sweep.ask", None)
+    command.main(arguments)
+    assert "12 of 12" in capsys.readouterr().out

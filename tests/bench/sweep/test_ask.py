@@ -1,0 +1,79 @@
+"""A question is answered by numbers or by the reason why there are none."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ostinato.bench.measure import MODES
+from ostinato.bench.sweep import ask as module
+from ostinato.bench.sweep.ask import ask
+from ostinato.engines.parallel.solves import newton
+
+from .conftest import question
+
+
+def asked(*about, **more):
+    return ask(question(*about, **more), "cpu", repeats=1, limit=1.0)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("engine", ["reference", "parallel"])
+def test_numbers(engine, mode):
+    entry = asked(engine=engine, mode=mode)
+    assert entry.note == ""
+    assert entry.ms > 0
+    assert entry.peak is None or entry.peak >= 0
+    assert (entry.error is None) == (engine == "reference")
+    assert entry.error is None or entry.error < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"engine": "torch"}, "no module with the equations of ParaGRUCell"),
+        ({"engine": "tourch"}, "Did you mean 'torch'"),
+        ({"cell": "LTSM"}, "'LSTM'"),
+    ],
+)
+def test_what_cannot_be_run_says_why(more, said):
+    entry = asked(**more)
+    assert entry.ms is None
+    assert said in entry.note
+
+
+def test_what_is_wrong_is_not_timed(monkeypatch):
+    right = module._results
+
+    def wrong(layer, *about):
+        results = right(layer, *about)
+        return [1.1 * r for r in results] if layer.engine == "parallel" else results
+
+    monkeypatch.setattr(module, "_results", wrong)
+    monkeypatch.setattr(module, "median_ms", None)
+    entry = asked(engine="parallel")
+    assert (entry.ms, entry.note) == (None, "wrong: off by 1.0e-01")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("17 GiB"), "out of memory"),
+        (RuntimeError("first line\nsecond"), "first line"),
+        (NotImplementedError(), "NotImplementedError"),
+    ],
+)
+def test_a_pass_that_fails_leaves_a_note(monkeypatch, error, said):
+    def failing(*about):
+        raise error
+
+    monkeypatch.setattr(module, "median_ms", failing)
+    entry = asked(engine="reference")
+    assert (entry.ms, entry.note) == (None, said)
+
+
+def test_windows_that_newtons_method_leaves_to_others_are_counted(monkeypatch):
+    monkeypatch.setattr(module, "newton", lambda: newton(iterations=1, tolerance=1e-30))
+    entry = asked(engine="parallel")
+    assert entry.ms > 0
+    assert entry.note == "1 of 1 windows were not solved"

@@ -1,0 +1,35 @@
+"""The tables ask what they say, shortest sequences first."""
+
+from __future__ import annotations
+
+import pytest
+
+from ostinato.bench.measure import MODES
+from ostinato.bench.sweep.grids import GRIDS, shortened
+
+
+@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
+def test_no_question_is_asked_twice(grid):
+    questions = grid.questions()
+    assert len(set(questions)) == len(questions)
+
+
+def test_long_sequences_come_last():
+    steps = [s.steps for s in GRIDS["lengths"].spots if s.cell == "ParaGRU"]
+    assert steps == sorted(steps)
+    assert (steps[0], steps[-1]) == (2**8, 2**20)
+
+
+def test_heads_share_one_width():
+    sizes = {s.hidden // s.heads for s in GRIDS["heads"].spots if s.cell == "GRU"}
+    assert sizes == {16, 32, 64, 128, 256, 768}
+    assert {s.hidden for s in GRIDS["heads"].spots if s.cell == "GRU"} == {768}
+
+
+@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
+def test_shortened_tables_are_small_and_ask_every_engine_for_every_cell(grid):
+    short = shortened(grid)
+    assert all(s.batch * s.steps * s.hidden <= 2 * 16 * 4 for s in short.spots)
+    assert {s.cell for s in short.spots} == {s.cell for s in grid.spots}
+    assert (short.engines, short.modes) == (grid.engines, grid.modes)
+    assert set(grid.modes) <= set(MODES)

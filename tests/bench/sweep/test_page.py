@@ -1,0 +1,60 @@
+"""Markdown says every number, and why one is missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ostinato.bench.machine import this_machine
+from ostinato.bench.sweep.entry import Entry
+from ostinato.bench.sweep.grids import Grid
+from ostinato.bench.sweep.page import page
+from ostinato.bench.sweep.sheet import Sheet
+
+from .conftest import answer, question
+
+GRID = Grid("a", "A table", (question(10).spot, question(20).spot), ("reference", "fused"))
+
+
+def written(grid, entries):
+    return page(grid, Sheet(this_machine(), "highest", entries))
+
+
+def test_times_stand_beside_those_of_the_first_engine():
+    entries = [
+        answer(question(10, engine="reference"), 30.0),
+        answer(question(10), 2.0, error=3e-7),
+        answer(question(20, engine="reference"), 60.0, note="extrapolated from T=10"),
+        Entry(question(20), note="out of memory"),
+    ]
+    text = written(GRID, entries)
+    assert "| 1 × 4, B=2, T=10 | 30 | 2 (15×) |" in text
+    assert "| 1 × 4, B=2, T=20 | ~60 | – |" in text
+    assert "`fused`, ParaGRU 1 × 4, B=2, T=20, forward: out of memory" in text
+    assert "4 of 8 not measured yet" in text
+    assert "`fused` 3e-07" in text
+    assert "extrapolated from T=10" not in text
+
+
+def test_memory_is_shown_in_mebibytes():
+    grid = replace(GRID, shows="peak")
+    entries = [
+        answer(question(10, engine="reference"), peak=2**22), answer(question(10), peak=2**20)
+    ]  # fmt: skip
+    assert "| 4.0 | 1.0 (0.25) |" in written(grid, entries)
+
+
+def test_rates_are_shares_of_the_ceilings():
+    """DiagonalStep, T=10: 960 bytes and 240 operations in a microsecond."""
+    grid = replace(GRID, shows="roof")
+    text = written(grid, [answer(question(10, cell="DiagonalStep"), 1e-3)])
+    assert "| 0.001 | 0.96 (0.96) | 0.00024 (0.02) | 0.96 |" in text
+
+
+@pytest.mark.parametrize("shows", ["ms", "peak", "roof"])
+def test_tables_are_whole(shows):
+    text = written(replace(GRID, shows=shows), [answer(question(10), peak=1)])
+    for block in text.split("\n\n"):
+        if block.startswith("|"):
+            assert len({line.count("|") for line in block.splitlines()}) == 1
