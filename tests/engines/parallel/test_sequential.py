@@ -25,6 +25,58 @@ def test_groups_of_any_size_fill_every_place(kind, units, reverse):
     assert_near([out], [log_depth(*prepared)])
 
 
+@pytest.fixture
+def two_threads():
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.mark.parametrize("own_pool", [False, True])
+@pytest.mark.parametrize("window", [1, 3, 100])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("kind", SHAPES)
+def test_threads_that_take_turns_compute_the_same(
+    kind, reverse, window, own_pool, two_threads, monkeypatch
+):
+    """Bit for bit, with masks, gradients of A and more threads than cores."""
+    steps, units = 50, 7
+    a, b, init = random(kind, steps, units)
+    valid, restart = torch.rand(2, steps, units) < torch.tensor([0.9, 0.1])[:, None, None]
+    course, *numbers = prepare(a, b, init, kind, reverse, valid, restart)
+    before = torch.randn_like(numbers[1])
+
+    def outcome():
+        out = sequential.room(course.form, numbers[1]).fill_(torch.nan)
+        grad = sequential.room_for_gradient(course.form, numbers[0], out)
+        results = [out] if grad is None else [out, grad.fill_(torch.nan)]
+        sequential.run(course, *numbers, out, None if grad is None else before, grad)
+        return [result.nan_to_num(7.0) for result in results]
+
+    alone = outcome()
+    monkeypatch.setattr(sequential, "_window", lambda *about: window)
+    if own_pool:
+        monkeypatch.setattr("ostinato.engines.fused.threads.openmp", lambda: None)
+    torch.set_num_threads(5)
+    for _ in range(3):
+        assert all(map(torch.equal, outcome(), alone))
+
+
+def test_turns_are_taken_where_there_are_few_units_and_many_numbers(two_threads):
+    def window(steps, units, size=1, width=4, gradient=False):
+        problem = sequential._Problem(steps=steps, units=units, all=units, size=size)
+        return sequential._window(problem, width, gradient)
+
+    assert window(100_000, 64) == 2**21 // (4 * 3 * 64)
+    assert window(100_000, 64, gradient=True) == 2**21 // (4 * 6 * 64)
+    assert window(1000, 1024) == 1000 // 8
+    assert window(1000, 64) == 0
+    assert window(100_000, 8192) > 0
+    assert window(100_000, 8193) == window(100_000, 8192, width=8) == window(10**5, 4097, 2) == 0
+    torch.set_num_threads(1)
+    assert window(100_000, 64) == 0
+
+
 def test_which_tensors_have_a_loop(monkeypatch):
     assert sequential.compiled(torch.empty(2))
     assert not sequential.compiled(torch.empty(2, dtype=torch.bfloat16))

@@ -6,7 +6,10 @@
 //
 // Units are numbered through rows. Time is the outer loop over a group of units whose states stay in the cache, so
 // that memory is read and written in long runs.
+#include <sched.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -31,14 +34,25 @@ struct Port {
   T* at(int64_t t, int64_t row) const { return base + t * time + rows[row]; }
 };
 
+// Threads that take windows of time in turn, where there are too few units to be shared out. Two lines of the cache.
+struct Turns {
+  std::atomic<int64_t> taken;
+  int64_t apart[7];
+  std::atomic<int64_t> done;
+  int64_t further[7];
+};
+
 struct Problem {
   Port<const number> a, b, init;
   Port<number> out;
   Port<const number> before;  // with `grad`: states, whose products with the carried one go there
   Port<number> grad;
   Port<const uint8_t> identity, cut;  // where A is the identity; where nothing is carried
-  int64_t steps, units, size;         // T; units in a row; S
+  int64_t steps, units, all, size;    // T; units in a row, and in all rows; S
   double sign;                        // −1: A stands conjugated
+  Turns* turns;                       // if there are any: all units, in
+  int64_t window;                     // windows of so many steps,
+  number* state;                      // between which the state lies here
 };
 
 enum Place { SAME, PLANES, PACKED, TRANSPOSED };
@@ -62,6 +76,23 @@ static std::vector<Segment> segments(const Problem& p, int64_t begin, int64_t en
 }
 
 constexpr int64_t STATES = 65536 / sizeof(number);  // numbers of a group
+
+// Wait until `mine` windows are done, and use the time: `fetch` is called with one step of the own window after the
+// other. Whoever takes a window waits only for those who took one before, so that it does not matter how many come.
+template <class Fetch>
+static void await(const Turns& turns, int64_t mine, int64_t first, int64_t last, Fetch fetch) {
+  for (int64_t t = first, spins = 0; turns.done.load(std::memory_order_acquire) != mine;) {
+    if (t < last) {
+      fetch(t++);
+    } else {
+#if defined(__x86_64__) || defined(__i386__)
+      __builtin_ia32_pause();
+#endif
+      // There may be fewer cores than threads.
+      if (++spins > 4096) sched_yield();
+    }
+  }
+}
 
 #if SIZE
 template <Place P>
@@ -118,23 +149,68 @@ static void advance(const Problem& p, int64_t t, const Segment& s, number* __res
   }
 }
 
-template <Place M, Place V, bool GRAD>
-static void run(const Problem& p, int64_t begin, int64_t end) {
-  const int64_t width = std::max<int64_t>(1, STATES / SIZE);
-  std::vector<number> state(width * SIZE);
-  for (; begin < end; begin += width) {
-    auto parts = segments(p, begin, std::min(begin + width, end));
+constexpr int64_t WIDTH = STATES / SIZE;  // units of a group
+
+static void start(const Problem& p, const std::vector<Segment>& parts, number* state) {
+  for (const Segment& s : parts)
+    for (int64_t u = 0; u < s.count; u++)
+      for (int i = 0; i < SIZE; i++)
+        state[i * WIDTH + s.offset + u] = p.init.at(0, s.row)[(s.first + u) * p.init.unit + i * p.init.i];
+}
+
+static void run(const Problem& p, const std::vector<Segment>& parts, number* state, int64_t first, int64_t last) {
+  for (int64_t t = first; t < last; t++)
     for (const Segment& s : parts)
-      for (int64_t u = 0; u < s.count; u++)
-        for (int i = 0; i < SIZE; i++)
-          state[i * width + s.offset + u] = p.init.at(0, s.row)[(s.first + u) * p.init.unit + i * p.init.i];
-    for (int64_t t = 0; t < p.steps; t++)
-      for (const Segment& s : parts) advance<M, V, GRAD>(p, t, s, state.data() + s.offset, width);
+      advance<Place(MATRIX), Place(VECTOR), GRADIENT>(p, t, s, state + s.offset, WIDTH);
+}
+
+static void scan(const Problem& p, int64_t begin, int64_t end) {
+  std::vector<number> state(WIDTH * SIZE);
+  for (; begin < end; begin += WIDTH) {
+    auto parts = segments(p, begin, std::min(begin + WIDTH, end));
+    start(p, parts, state.data());
+    run(p, parts, state.data(), 0, p.steps);
   }
 }
 
-extern "C" void scan(const Problem* p, int64_t begin, int64_t end) {
-  run<Place(MATRIX), Place(VECTOR), GRADIENT>(*p, begin, end);
+static inline void touch(const number* at) { (void)*reinterpret_cast<const volatile char*>(at); }
+// By writing, since to read it would leave half of the way to go; what is written is not looked at.
+static inline void touch(number* at) { *at = number{}; }
+
+// Bring what a port reads or writes for the units of a step into the cache. Hints to fetch do it less well.
+template <class T>
+static inline void fetch(const Port<T>& port, int64_t t, const Segment& s, Place place, int rows, int columns) {
+  constexpr int64_t LINE = 64 / sizeof(number);
+  if (!port.base || place == SAME) return;
+  const bool planes = place == PLANES;
+  const int64_t count = s.count * (planes ? 1 : rows * columns);
+  for (int i = 0; i < (planes ? rows : 1); i++)
+    for (int j = 0; j < (planes ? columns : 1); j++) {
+      T* at = port.at(t, s.row) + s.first * (planes ? 1 : rows * columns) + i * port.i + j * port.j;
+      for (int64_t n = 0; n < count; n += LINE) touch(at + n);
+    }
+}
+
+static void scan_in_turns(const Problem& p) {
+  constexpr Place G = MATRIX == PLANES ? PLANES : PACKED;
+  const auto parts = segments(p, 0, p.all);
+  for (;;) {
+    const int64_t mine = p.turns->taken.fetch_add(1), first = mine * p.window;
+    if (first >= p.steps) return;
+    const int64_t last = std::min(first + p.window, p.steps);
+    await(*p.turns, mine, first, last, [&](int64_t t) {
+      for (const Segment& s : parts) {
+        fetch(p.a, t, s, Place(MATRIX), SIZE, SIZE);
+        fetch(p.b, t, s, Place(VECTOR), SIZE, 1);
+        fetch(p.before, t, s, Place(VECTOR), SIZE, 1);
+        fetch(p.out, t, s, Place(VECTOR), SIZE, 1);
+        fetch(p.grad, t, s, G, SIZE, SIZE);
+      }
+    });
+    if (first == 0) start(p, parts, p.state);
+    run(p, parts, p.state, first, last);
+    p.turns->done.store(mine + 1, std::memory_order_release);
+  }
 }
 #else
 // y += A x, where the rows of A, or its columns, are contiguous.
@@ -187,19 +263,27 @@ static void advance(const Problem& p, int64_t t, int64_t row, int64_t u, number*
   std::copy(y, y + n, p.out.at(t, row) + u * p.out.unit);
 }
 
-extern "C" void scan(const Problem* p, int64_t begin, int64_t end) {
-  const int64_t n = p->size, width = std::max<int64_t>(1, STATES / n);
+static void scan(const Problem& p, int64_t begin, int64_t end) {
+  const int64_t n = p.size, width = std::max<int64_t>(1, STATES / n);
   std::vector<number> state(width * n), next(n);
   for (; begin < end; begin += width) {
-    auto parts = segments(*p, begin, std::min(begin + width, end));
+    auto parts = segments(p, begin, std::min(begin + width, end));
     for (const Segment& s : parts)
       for (int64_t u = 0; u < s.count; u++)
         for (int64_t i = 0; i < n; i++)
-          state[(s.offset + u) * n + i] = p->init.at(0, s.row)[(s.first + u) * p->init.unit + i * p->init.i];
-    for (int64_t t = 0; t < p->steps; t++)
+          state[(s.offset + u) * n + i] = p.init.at(0, s.row)[(s.first + u) * p.init.unit + i * p.init.i];
+    for (int64_t t = 0; t < p.steps; t++)
       for (const Segment& s : parts)
         for (int64_t u = 0; u < s.count; u++)
-          advance(*p, t, s.row, s.first + u, state.data() + (s.offset + u) * n, next.data());
+          advance(p, t, s.row, s.first + u, state.data() + (s.offset + u) * n, next.data());
   }
 }
+
+static void scan_in_turns(const Problem&) {}
 #endif
+
+// The units from `begin` on, or what is to be had of the windows; called by threads.cpp.
+extern "C" void part(const Problem* const* p, const int64_t*, int64_t, int64_t begin, int64_t end, void*, int64_t) {
+  if ((*p)->turns) scan_in_turns(**p);
+  else scan(**p, begin, end);
+}

@@ -27,14 +27,20 @@ _UNROLLED = 4
 # Multiplications that are worth a thread; and numbers of A in a step, one after the other, below
 # which two threads get in each other's way: each reads too little at once to be fetched ahead.
 _LEAST, _RUN = 2**16, 2**12
+# Threads may take turns instead where the states fill half of what a group has room for, from so
+# many numbers on. A window has these bytes, which caches hold, but each thread has several windows.
+_GROUP, _LEAST_IN_TURNS, _WINDOW, _EACH = 2**16, 2**20, 2**21, 4
 _PORTS = ("a", "b", "init", "out", "before", "grad", "identity", "cut")
 
 
 class _Problem(ctypes.Structure):
     _fields_ = (
         *((name, Port) for name in _PORTS),
-        *((name, ctypes.c_int64) for name in ("steps", "units", "size")),
+        *((name, ctypes.c_int64) for name in ("steps", "units", "all", "size")),
         ("sign", ctypes.c_double),
+        ("turns", ctypes.c_void_p),
+        ("window", ctypes.c_int64),
+        ("state", ctypes.c_void_p),
     )
 
 
@@ -79,9 +85,6 @@ def run(
         before: (T, B, ...), with `grad`: the products h_{t−1} · beforeᴴ go there.
         grad: made by `room_for_gradient`.
     """
-    # The module brings the generator of code with it, half a second of imports.
-    from ostinato.engines.fused.threads import in_threads
-
     if not out.numel():
         return
     form, size = course.form, b.shape[-1] if course.form.axes else 1
@@ -89,19 +92,53 @@ def run(
     tensors = _tensors(course, a, b, init, out, before, grad)
     strides = [tensor.stride()[1 : 1 + len(lead)] for tensor in tensors.values()]
     rows = Rows(lead, strides, masked=course.cut is not None or course.identity is not None)
-    problem = _Problem(steps=len(b), units=rows.units, size=size)
+    problem = _Problem(steps=len(b), units=rows.units, all=rows.count * rows.units, size=size)
     problem.sign = -1 if tensors["a"].is_conj() else 1
     placed = zip(tensors.items(), rows.unit_strides, rows.offsets, strict=True)
     for (name, tensor), unit, offsets in placed:
         setattr(problem, name, port(tensor, 1 + len(lead), unit, offsets, course.reverse))
     unrolled = size if size <= _UNROLLED else 0
     function = _function(b.dtype, unrolled, *_places(form, tensors["a"], out), grad is not None)
-    least = max(1, _LEAST // (len(b) * size**2), _RUN // size**2)
-    in_threads(
-        rows.count * rows.units,
-        least,
-        lambda _, begin, end: function(ctypes.byref(problem), begin, end),
-    )
+    window = _window(problem, b.element_size(), grad is not None) if unrolled else 0
+    if window:
+        turns, state = (ctypes.c_int64 * 16)(), b.new_empty(_GROUP // b.element_size())
+        problem.turns, problem.state = ctypes.addressof(turns), state.data_ptr()
+        problem.window = window
+        _in_parts(function, problem, torch.get_num_threads(), 1)
+    else:
+        least = max(1, _LEAST // (len(b) * size**2), _RUN // size**2)
+        _in_parts(function, problem, problem.all, least)
+
+
+def _window(problem: _Problem, width: int, gradient: bool) -> int:
+    """Steps that a thread takes in turn, or 0 where units are shared out or one thread is enough.
+
+    Args:
+        problem: the call.
+        width: bytes of a number.
+        gradient: whether products of states are put out too.
+    """
+    steps, units, size = int(problem.steps), int(problem.all), int(problem.size)
+    threads, numbers = torch.get_num_threads(), units * (size**2 + 2 * size) * (1 + gradient)
+    few = 2 * units * size * width <= _GROUP
+    if threads == 1 or not few or steps * numbers < _LEAST_IN_TURNS:
+        return 0
+    return max(1, min(_WINDOW // (numbers * width), steps // (_EACH * threads)))
+
+
+def _in_parts(function: Any, problem: _Problem, shared: int, least: int) -> None:
+    """Cut what threads share into parts of at least so much."""
+    # The module brings the generator of code with it, half a second of imports.
+    from ostinato.engines.fused.threads import in_threads, openmp, share
+
+    borders, held = share(shared, least), (ctypes.c_void_p * 1)(ctypes.addressof(problem))
+    if len(borders) > 2 and (library := openmp()):
+        count = len(borders) - 1
+        ports = (ctypes.c_void_p * count)(*[ctypes.addressof(held)] * count)
+        cuts = (ctypes.c_int64 * len(borders))(*borders)
+        library.by_rows(function, count, ports, None, 0, cuts)
+    else:
+        in_threads(shared, least, lambda i, a, b: function(held, None, 0, a, b, None, i))
 
 
 def _tensors(
@@ -176,7 +213,8 @@ def _function(dtype: torch.dtype, size: int, matrix: int, vector: int, gradient:
     head = "".join(f"#define {name} {value}\n" for name, value in constants.items())
     text = Path(__file__).with_name("scan.cpp").read_text(encoding="utf-8")
     source = f"typedef {REALS[dtype]} real;\n{head}{text}"
-    function = load(source, (*FLAGS, "-fopenmp-simd")).scan
-    function.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+    function = load(source, (*FLAGS, "-fopenmp-simd")).part
+    integer, pointer = ctypes.c_int64, ctypes.c_void_p
+    function.argtypes = (pointer, pointer, integer, integer, integer, pointer, integer)
     function.restype = None
     return function
