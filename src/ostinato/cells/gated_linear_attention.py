@@ -79,19 +79,24 @@ class GatedLinearAttentionCell(Cell):
 
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """One step: x (B, D), state (B, heads, K, V)."""
-        keys = self.heads * self.key_size
-        q, k, v = self.input(x).split([keys, keys, self.hidden_size], -1)
-        decay = torch.exp(F.logsigmoid(self.gate(x)) / self.temperature)
+        q, k, v, log_decay = self.gated_linear_attention(x)
         # Keys are columns and values rows, so that products spread over the state.
-        q, k, decay = (self._in_heads(each, self.key_size, 1) for each in (q, k, decay))
-        v = self._in_heads(v, 1, self.value_size)
-        state = decay * state + k * v
+        q, k, decay = q[..., None], k[..., None], torch.exp(log_decay)[..., None]
+        state = decay * state + k * v[..., None, :]
         y = (self.key_size**-0.5 * q * state).sum(-2)
         return y.flatten(-2), state
 
-    def _in_heads(self, values: Tensor, rows: int, columns: int) -> Tensor:
-        """(B, heads·rows·columns) as (B, heads, rows, columns)."""
-        return values.view(*values.shape[:-1], self.heads, rows, columns)
+    def gated_linear_attention(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What a step makes of x (..., D): q, k, v and log α (..., heads, K or V)."""
+        keys = self.heads * self.key_size
+        q, k, v = self.input(x).split([keys, keys, self.hidden_size], -1)
+        log_decay = F.logsigmoid(self.gate(x)) / self.temperature
+        q, k, log_decay = (self._in_heads(each, self.key_size) for each in (q, k, log_decay))
+        return q, k, self._in_heads(v, self.value_size), log_decay
+
+    def _in_heads(self, values: Tensor, size: int) -> Tensor:
+        """(..., heads·size) as (..., heads, size)."""
+        return values.view(*values.shape[:-1], self.heads, size)
 
     def extra_repr(self) -> str:
         """The options, for `print`."""

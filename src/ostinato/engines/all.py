@@ -3,6 +3,9 @@
 from ostinato.core.registry import register
 from ostinato.engines.fused.engine import FusedLoop
 from ostinato.engines.parallel.engine import Parallel
+from ostinato.engines.peers.accelerated_scan import AcceleratedScan
+from ostinato.engines.peers.flash_linear_attention import FlashLinearAttention
+from ostinato.engines.peers.flashrnn import FlashRNN
 from ostinato.engines.reference import Reference
 from ostinato.engines.torch_native import TorchNative
 
@@ -10,3 +13,6 @@ register(TorchNative())
 register(FusedLoop())
 register(Parallel())
 register(Reference())
+register(AcceleratedScan())
+register(FlashRNN())
+register(FlashLinearAttention())
