@@ -14,7 +14,7 @@
 #     memory    of a training pass
 #     roofline  rates beside those of a copy and of a product
 #
-# JSON, Markdown and pictures go into $OUT/<device>, benchmarks/results by default. What an earlier
+# Peers that are not installed are left out of the tables. JSON, Markdown and pictures go into $OUT/<device>, benchmarks/results by default. What an earlier
 # run left there is kept, so a part that ran out of time is taken up by naming it again. DEVICE=cpu
 # with QUICK=--quick shows that the tables work where there is no device.
 set -euo pipefail
