@@ -14,9 +14,10 @@
 #     memory    of a training pass
 #     roofline  rates beside those of a copy and of a product
 #
-# Peers that are not installed are left out of the tables. JSON, Markdown and pictures go into $OUT/<device>, benchmarks/results by default. What an earlier
-# run left there is kept, so a part that ran out of time is taken up by naming it again. DEVICE=cpu
-# with QUICK=--quick shows that the tables work where there is no device.
+# JSON, Markdown and pictures go into $OUT/<device>, benchmarks/results by default. What an earlier
+# run left there is kept, so a part that ran out of time is taken up by naming it again. A peer that
+# is not installed is a note in the tables. DEVICE=cpu with QUICK=--quick shows that the tables work
+# where there is no device.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${OUT:-benchmarks/results}
