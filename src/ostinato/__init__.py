@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ostinato.core.errors import EngineError as EngineError
     from ostinato.core.errors import OstinatoError as OstinatoError
     from ostinato.core.scan import scan as scan
+    from ostinato.engines.chunk.delta_rule import delta_rule as delta_rule
+    from ostinato.engines.chunk.matrix_scan import matrix_scan as matrix_scan
     from ostinato.engines.parallel.affine import affine_scan as affine_scan
     from ostinato.engines.parallel.associative import associative_scan as associative_scan
     from ostinato.engines.parallel.dae import solve_dae as solve_dae
@@ -43,7 +45,9 @@ _HOME = {
     "affine_scan": "engines.parallel.affine",
     "associative_scan": "engines.parallel.associative",
     "check_cell": "over.contract",
+    "delta_rule": "engines.chunk.delta_rule",
     "explain": "over.explain",
+    "matrix_scan": "engines.chunk.matrix_scan",
     "newton": "engines.parallel.solves",
     "scan": "core.scan",
     "solve_dae": "engines.parallel.dae",

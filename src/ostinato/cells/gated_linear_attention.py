@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ostinato.core.cell import Cell
 from ostinato.core.errors import ArgumentError
+from ostinato.engines.chunk.matrix_cell import Factors, MatrixCell
 
 
-class GatedLinearAttentionCell(Cell):
+class GatedLinearAttentionCell(MatrixCell):
     """The recurrence of GLA; the state is S, the output y, heads end to end.
 
     Args:
@@ -73,18 +73,11 @@ class GatedLinearAttentionCell(Cell):
             nn.Linear(rank, keys, True, device, dtype),
         )
 
-    def initial_state(self, batch_size: int) -> Tensor:
-        """Zeros (B, heads, K, V)."""
-        return self.zeros(batch_size, self.heads, self.key_size, self.value_size)
-
-    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """One step: x (B, D), state (B, heads, K, V)."""
+    def factors(self, x: Tensor) -> Factors:
+        """What inputs (rows, D) do to the state."""
         q, k, v, log_decay = self.gated_linear_attention(x)
-        # Keys are columns and values rows, so that products spread over the state.
-        q, k, decay = q[..., None], k[..., None], torch.exp(log_decay)[..., None]
-        state = decay * state + k * v[..., None, :]
-        y = (self.key_size**-0.5 * q * state).sum(-2)
-        return y.flatten(-2), state
+        q = self.key_size**-0.5 * q
+        return Factors(q, k[..., None, :, :], v[..., None, :, :], log_decay)
 
     def gated_linear_attention(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """What a step makes of x (..., D): q, k, v and log α (..., heads, K or V)."""

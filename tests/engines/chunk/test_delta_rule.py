@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+import ostinato as ost
+from ostinato.core.errors import ShapeError
+
+F64 = torch.float64
+
+
+def unit(*shape):
+    return torch.nn.functional.normalize(torch.randn(*shape, dtype=F64), dim=-1)
+
+
+def test_beta_of_1_with_orthonormal_keys_writes_the_value():
+    k, v = torch.eye(4, dtype=F64)[None, :, None], torch.randn(1, 4, 1, 3, dtype=F64)
+    first = torch.randn(1, 1, 4, 3, dtype=F64)
+    _, state = ost.delta_rule(k, k, v, initial_state=first, output_final_state=True)
+    torch.testing.assert_close(state[0, 0], v[0, :, 0])
+
+
+def test_beta_of_0_leaves_all_but_the_gate():
+    q, k, v = unit(2, 7, 3, 4), unit(2, 7, 3, 4), torch.randn(2, 7, 3, 5, dtype=F64)
+    g, first = -torch.rand(2, 7, 3, dtype=F64), torch.randn(2, 3, 4, 5, dtype=F64)
+    beta = torch.zeros(2, 7, 3, dtype=F64)
+    _, state = ost.delta_rule(q, k, v, g, beta, initial_state=first, output_final_state=True)
+    torch.testing.assert_close(state, g.sum(1).exp()[..., None, None] * first)
+
+
+def test_two_reflections_rotate_by_twice_their_angle():
+    angle = 0.4
+    k = torch.tensor([[1, 0], [math.cos(angle), math.sin(angle)]], dtype=F64)[None, :, None]
+    first = torch.eye(2, dtype=F64)[None, None]
+    nothing, beta = torch.zeros(1, 2, 1, 2, dtype=F64), torch.full((1, 2, 1), 2.0, dtype=F64)
+    q = torch.zeros(1, 1, 1, 2, dtype=F64)
+    _, state = ost.delta_rule(q, k, nothing, None, beta, None, first, True)
+    turned = [
+        [math.cos(2 * angle), -math.sin(2 * angle)],
+        [math.sin(2 * angle), math.cos(2 * angle)],
+    ]
+    torch.testing.assert_close(state[0, 0], torch.tensor(turned, dtype=F64))
+
+
+def test_several_corrections_are_as_many_steps():
+    q, k, v = unit(2, 9, 2, 4), unit(2, 27, 2, 4), torch.randn(2, 27, 2, 5, dtype=F64)
+    beta, g = 2 * torch.rand(2, 27, 2, dtype=F64), -torch.rand(2, 9, 2, dtype=F64)
+    found = ost.delta_rule(q, k, v, g, beta, output_final_state=True)
+    gate = torch.stack([g, 0 * g, 0 * g], 2).flatten(1, 2)
+    o, state = ost.delta_rule(q.repeat_interleave(3, 1), k, v, gate, beta, output_final_state=True)
+    torch.testing.assert_close(found, (o[:, 2::3], state))
+
+
+def test_without_values_nothing_grows():
+    k, first = unit(1, 500, 2, 8), torch.randn(1, 2, 8, 3, dtype=F64)
+    beta, nothing = 2 * torch.rand(1, 500, 2, dtype=F64), torch.zeros(1, 500, 2, 3, dtype=F64)
+    _, state = ost.delta_rule(k, k, nothing, None, beta, None, first, True)
+    assert (state.norm(dim=(-2, -1)) <= first.norm(dim=(-2, -1))).all()
+
+
+def test_permutations_of_three_in_float32_over_many_steps():
+    """Each transposition of three things is a reflection, so two corrections reach all of S₃."""
+    steps, generator = 10_000, torch.Generator().manual_seed(1)
+    swaps = torch.tensor([[1.0, -1, 0], [0, 1, -1], [1, 0, -1]]) / math.sqrt(2)
+    chosen = torch.randint(3, (2 * steps,), generator=generator)
+    idle = torch.rand(2 * steps, generator=generator) < 0.3
+    k, beta = swaps[chosen][None, :, None], torch.where(idle, 0.0, 2.0)[None, :, None]
+    first, nothing = torch.eye(3)[None, None], torch.zeros(1, 2 * steps, 1, 3)
+    q = torch.tensor([1.0, 2, 3]).expand(1, steps, 1, 3)
+    o, _ = ost.delta_rule(q, k, nothing, None, beta, 1.0, first)
+    order, expected = torch.tensor([0, 1, 2]), []
+    for i, (swap, still) in enumerate(zip(chosen.tolist(), idle.tolist(), strict=True)):
+        if not still:
+            a, b = [(0, 1), (1, 2), (0, 2)][swap]
+            order[[a, b]] = order[[b, a]]
+        if i % 2:
+            expected.append(order.argsort() + 1)
+    torch.testing.assert_close(o[0, :, 0], torch.stack(expected).float(), atol=1e-2, rtol=0)
+
+
+def test_beta_has_one_number_for_each_key():
+    q, k, v = unit(1, 3, 1, 4), unit(1, 6, 1, 4), unit(1, 6, 1, 2)
+    with pytest.raises(
+        ShapeError, match=r"beta must be \[1, 6, 1\], one for each key; got \[1, 3, 1\]"
+    ):
+        ost.delta_rule(q, k, v, beta=torch.ones(1, 3, 1))

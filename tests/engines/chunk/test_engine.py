@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+import ostinato as ost
+from ostinato.cells import make_cell
+from ostinato.cells.delta_net import DeltaNetCell
+from ostinato.core.recurrence import Recurrence
+from ostinato.engines.chunk.engine import Chunk
+
+F64 = torch.float64
+CELLS = [
+    "GatedLinearAttention",
+    "DeltaNet",
+    "GatedDeltaNet",
+    "DeltaProduct",
+    "GatedDeltaProduct",
+    "Mamba2",
+    "RWKV7",
+]
+
+
+def outcome(cell, engine, x, state, options):
+    """Outputs, last state, and the gradients of input, state and parameters."""
+    x, state = x.clone().requires_grad_(), state.clone().requires_grad_()
+    y, last = ost.RNN(cell, engine, reverse=options.pop("reverse", False))(x, state, **options)
+    loss = y.square().sum() + last.square().sum()
+    return [y, last, *torch.autograd.grad(loss, [x, state, *cell.parameters()])]
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_it_equals_the_reference_across_chunks(name):
+    cell = make_cell(name, 3, 6, heads=2, dtype=F64)
+    x, state = torch.randn(3, 70, 3, dtype=F64), torch.randn_like(cell.initial_state(3))
+    calls = [{}, {"lengths": torch.tensor([70, 1, 35])}]
+    calls.append({"resets": torch.rand(3, 70) < 0.1, "reverse": True})
+    for options in calls:
+        expected = outcome(cell, "reference", x, state, dict(options))
+        for a, b in zip(outcome(cell, "chunk", x, state, options), expected, strict=True):
+            torch.testing.assert_close(a, b, atol=1e-10, rtol=1e-10)
+
+
+def recurrence(cell, steps=5, **call):
+    x, state = torch.randn(steps, 2, 3), torch.zeros(2, 1, 4, 4)
+    return Recurrence(lambda state, x: (state, x), state, x, steps, cell=cell, **call)
+
+
+def test_it_says_what_it_cannot_do():
+    delta, engine = make_cell("DeltaNet", 3, 4), Chunk()
+    assert engine.decline(recurrence(delta)) is None
+    assert "not a MatrixCell" in engine.decline(recurrence(make_cell("GRU", 3, 4)))
+    assert "borders of chunks" in engine.decline(recurrence(delta, checkpoint=2))
+    assert "no steps" in engine.decline(recurrence(delta, 0))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert "under autocast" in engine.decline(recurrence(delta))
+    delta.input.register_forward_hook(lambda *_: None)
+    assert "hooks on a module" in engine.decline(recurrence(delta))
+
+
+def test_a_step_of_its_own_is_not_guessed():
+    class Louder(DeltaNetCell):
+        def forward(self, x, state):
+            y, state = super().forward(x, state)
+            return 2 * y, state
+
+    assert "not a MatrixCell alone" in Chunk().decline(recurrence(Louder(3, 4)))
