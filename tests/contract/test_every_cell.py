@@ -23,7 +23,13 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+# They share their step with others that are here.
+SLOW = ("DeltaNet", "GatedDeltaNet", "DeltaProduct", "MLSTM", "Mamba2", "RWKV7")
+
+
+@pytest.mark.parametrize(
+    "variant", [pytest.param(v, marks=pytest.mark.slow) if v in SLOW else v for v in VARIANTS]
+)
 def test_contract(variant):
     name, options = VARIANTS[variant]
     report = ost.check_cell(make_cell(name, 3, 5, **options))

@@ -7,6 +7,7 @@ import ostinato as ost
 from ostinato.cells import make_cell
 from ostinato.cells.delta_net import DeltaNetCell
 from ostinato.core.recurrence import Recurrence
+from ostinato.core.state import leaves, map_state
 from ostinato.engines.chunk.engine import Chunk
 
 F64 = torch.float64
@@ -16,6 +17,7 @@ CELLS = [
     "GatedDeltaNet",
     "DeltaProduct",
     "GatedDeltaProduct",
+    "MLSTM",
     "Mamba2",
     "RWKV7",
 ]
@@ -23,16 +25,17 @@ CELLS = [
 
 def outcome(cell, engine, x, state, options):
     """Outputs, last state, and the gradients of input, state and parameters."""
-    x, state = x.clone().requires_grad_(), state.clone().requires_grad_()
+    x, state = map_state(lambda leaf: leaf.clone().requires_grad_(), (x, state))
     y, last = ost.RNN(cell, engine, reverse=options.pop("reverse", False))(x, state, **options)
-    loss = y.square().sum() + last.square().sum()
-    return [y, last, *torch.autograd.grad(loss, [x, state, *cell.parameters()])]
+    loss = y.square().sum() + sum(leaf.square().sum() for leaf in leaves(last))
+    return [y, *leaves(last), *torch.autograd.grad(loss, [x, *leaves(state), *cell.parameters()])]
 
 
 @pytest.mark.parametrize("name", CELLS)
 def test_it_equals_the_reference_across_chunks(name):
     cell = make_cell(name, 3, 6, heads=2, dtype=F64)
-    x, state = torch.randn(3, 70, 3, dtype=F64), torch.randn_like(cell.initial_state(3))
+    x = torch.randn(3, 70, 3, dtype=F64)
+    state = map_state(torch.randn_like, cell.initial_state(3))
     calls = [{}, {"lengths": torch.tensor([70, 1, 35])}]
     calls.append({"resets": torch.rand(3, 70) < 0.1, "reverse": True})
     for options in calls:

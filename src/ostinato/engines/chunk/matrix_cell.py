@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from ostinato.core.cell import Cell
+from ostinato.core.state import State, rows_like
+from ostinato.engines.chunk.matrix_scan import matrix_scan
 
 
 class Factors(NamedTuple):
@@ -43,8 +45,8 @@ class MatrixCell(Cell):
 
         S ← diag(e^g) S;   S ← S + k_j (v_j − a_jᵀ S)ᵀ for j = 1 … n;   y = Sᵀ q + skip
 
-    The engine `chunk` computes the factors of all steps at once and never calls `forward`; since
-    the step is made of the same factors, there is nothing in which the two could disagree.
+    The engine `chunk` calls `all_steps` in the place of `forward`. Both are made of the same
+    factors, so there is nothing in which they could disagree.
 
     Attributes:
         heads: H.
@@ -60,11 +62,19 @@ class MatrixCell(Cell):
         """What inputs (rows, D) do to the state; rows may be those of all steps."""
         raise NotImplementedError(f"{type(self).__name__} defines no factors(x) -> Factors.")
 
-    def initial_state(self, batch_size: int) -> Tensor:
+    def declares_its_step(self) -> bool:
+        """Whether `all_steps` does what `forward` does; not if a subclass has another forward."""
+        homes = [
+            next(base for base in type(self).__mro__ if name in vars(base))
+            for name in ("forward", "all_steps")
+        ]
+        return homes[0] is homes[1]
+
+    def initial_state(self, batch_size: int) -> State:
         """Zeros (B, H, K, V)."""
         return self.zeros(batch_size, self.heads, self.key_size, self.value_size)
 
-    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """One step: x (B, D), state (B, H, K, V)."""
         q, k, v, g, erase, skip = self.factors(x)
         if g is not None:
@@ -76,3 +86,20 @@ class MatrixCell(Cell):
             state = state + k[..., j, :, :, None] * new
         y = (q[..., None] * state).sum(-2)
         return (y if skip is None else y + skip).flatten(-2), state
+
+    def all_steps(self, x: Tensor, valid: Tensor | None, state: State) -> tuple[Tensor, State]:
+        """All steps together: outputs (B, T, H·V) and the last state.
+
+        Args:
+            x: (B, T, D).
+            valid: (B, T), false where the state is held; None: nowhere.
+            state: before the first step.
+        """
+        steps = self.factors(x.flatten(0, 1)).map(lambda f: torch.unflatten(f, 0, x.shape[:2]))
+        if valid is not None:
+            # Without decay, erasing and writing the state stays as it is.
+            steps = steps.map(lambda f: f.masked_fill(~rows_like(valid, f), 0))
+        # The updates of a step follow one another in time.
+        rows = steps.map(lambda f: f if f.dim() == 4 else f.flatten(1, 2))
+        y, last = matrix_scan(*rows[:5], 1.0, state, True)
+        return (y if steps.skip is None else y + steps.skip).flatten(-2), last
