@@ -109,11 +109,11 @@ class DeltaProductCell(MatrixCell):
         k = unit(F.silu(torch.unflatten(k, -1, (n, self.heads, -1))))
         v = F.silu(torch.unflatten(v, -1, (n, self.heads, -1)))
         largest = 2.0 if self.negative_eigenvalues else 1.0
-        beta = largest * torch.sigmoid(torch.unflatten(b, -1, (n, self.heads, 1)))
+        beta = largest * torch.sigmoid(torch.unflatten(b, -1, (n, self.heads)))
         g = None
         if self.gate is not None:
             g = (-torch.exp(self.A_log) * F.softplus(self.gate(x)))[..., None]
-        return Factors(q, k, beta * v, g, erase=beta * k)
+        return Factors(q, k, v, g, erase=k, beta=beta)
 
     def extra_repr(self) -> str:
         """The options, for `print`."""

@@ -112,7 +112,7 @@ class MLSTMCell(MatrixCell):
         k = torch.exp(entering - m)[..., None] * k
         values = torch.cat([v, torch.ones_like(v[..., :1])], -1)
         memory = torch.cat([c, n[..., None]], -1)
-        o, last = matrix_scan(q, k, values, kept + before - m, None, 1.0, memory, True)
+        o, last = matrix_scan(q, k, values, kept + before - m, None, None, 1.0, memory, True)
         assert last is not None
         h = gate * o[..., :-1] / _size(o[..., -1], m)[..., None]
         return h.flatten(-2), (last[..., :-1], last[..., -1], m[:, -1])

@@ -31,15 +31,19 @@ def test_with_equal_decays_it_is_attention():
 def test_a_decay_for_each_key_equals_a_shared_one():
     q, k, v, g, a = made(updates=2)
     shared = ost.matrix_scan(q, k, v, g, a, output_final_state=True)
-    by_key = ost.matrix_scan(q, k, v, g[..., None].expand(-1, -1, -1, 4), a, None, None, True)
+    by_key = ost.matrix_scan(q, k, v, g[..., None].expand(-1, -1, -1, 4), a, None, None, None, True)
     torch.testing.assert_close(by_key, shared)
 
 
 def test_two_parts_are_the_whole():
     q, k, v, g, a = made(updates=2)
     whole = ost.matrix_scan(q, k, v, g, a, output_final_state=True)
-    first = ost.matrix_scan(q[:, :4], k[:, :8], v[:, :8], g[:, :4], a[:, :8], None, None, True)
-    rest = ost.matrix_scan(q[:, 4:], k[:, 8:], v[:, 8:], g[:, 4:], a[:, 8:], None, first[1], True)
+    first = ost.matrix_scan(
+        q[:, :4], k[:, :8], v[:, :8], g[:, :4], a[:, :8], None, None, None, True
+    )
+    rest = ost.matrix_scan(
+        q[:, 4:], k[:, 8:], v[:, 8:], g[:, 4:], a[:, 8:], None, None, first[1], True
+    )
     torch.testing.assert_close(torch.cat([first[0], rest[0]], 1), whole[0])
     torch.testing.assert_close(rest[1], whole[1])
 
@@ -48,11 +52,19 @@ def test_sequences_end_to_end_equal_single_ones():
     q, k, v, g, a = made(batch=1, updates=2)
     state = torch.randn(4, 3, 4, 5, dtype=F64)
     borders = [0, 5, 5, 6, 11]
-    o, last = ost.matrix_scan(q, k, v, g, a, None, state, True, torch.tensor(borders))
+    o, last = ost.matrix_scan(q, k, v, g, a, None, None, state, True, torch.tensor(borders))
     for i, (begin, end) in enumerate(pairwise(borders)):
         steps, rows = slice(begin, end), slice(2 * begin, 2 * end)
         one = ost.matrix_scan(
-            q[:, steps], k[:, rows], v[:, rows], g[:, steps], a[:, rows], None, state[i, None], True
+            q[:, steps],
+            k[:, rows],
+            v[:, rows],
+            g[:, steps],
+            a[:, rows],
+            None,
+            None,
+            state[i, None],
+            True,
         )
         torch.testing.assert_close(o[:, steps], one[0])
         torch.testing.assert_close(last[i, None], one[1])
@@ -64,7 +76,6 @@ def test_low_precision_is_computed_in_float32():
     exact, last = ost.matrix_scan(*[x.float() for x in given], output_final_state=True)
     assert o.dtype is torch.bfloat16
     assert o.equal(exact.bfloat16())
-    # The scaled q is rounded; the state is not.
     assert state.dtype is torch.float32
     assert state.equal(last)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ostinato.core.errors import ShapeError
 from ostinato.engines.chunk.matrix_scan import matrix_scan
 
 __papers__ = ("deltaproduct",)
@@ -56,13 +55,6 @@ def delta_rule(
         ShapeError: if shapes do not fit together.
         ArgumentError: if `chunk_size` is no power of 2.
     """
-    erase = k
-    if beta is not None:
-        if beta.shape != k.shape[:3]:
-            raise ShapeError(
-                f"beta must be {list(k.shape[:3])}, one for each key; got {list(beta.shape)}."
-            )
-        erase, v = beta[..., None] * k, beta[..., None] * v
     return matrix_scan(
-        q, k, v, g, erase, scale, initial_state, output_final_state, cu_seqlens, chunk_size
+        q, k, v, g, k, beta, scale, initial_state, output_final_state, cu_seqlens, chunk_size
     )

@@ -22,6 +22,7 @@ class Factors(NamedTuple):
         v: what is written (rows, n, H, V).
         g: logarithm of the decay before, (rows, H, 1) or (rows, H, K); None: no decay.
         erase: what is taken out before writing (rows, n, H, K), v − Sᵀ a; None: nothing.
+        beta: how much of that is written (rows, n, H); None: all.
         skip: what is added to o (rows, H, V), or None.
     """
 
@@ -30,20 +31,21 @@ class Factors(NamedTuple):
     v: Tensor
     g: Tensor | None = None
     erase: Tensor | None = None
+    beta: Tensor | None = None
     skip: Tensor | None = None
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Factors:
-        """A function of each."""
-        found = {
-            name: None if each is None else function(each) for name, each in self._asdict().items()
-        }
-        return self._replace(**found)  # type: ignore[arg-type]
+        """A function of each; what is erased stays k if it is k."""
+        found = [None if each is None else function(each) for each in self]
+        if self.erase is self.k:
+            found[4] = found[1]
+        return Factors(*found)  # type: ignore[arg-type]
 
 
 class MatrixCell(Cell):
     """A recurrence of a matrix in each head; a subclass says what an input does to it.
 
-        S ← diag(e^g) S;   S ← S + k_j (v_j − a_jᵀ S)ᵀ for j = 1 … n;   y = Sᵀ q + skip
+        S ← diag(e^g) S;   S ← S + β_j k_j (v_j − a_jᵀ S)ᵀ for j = 1 … n;   y = Sᵀ q + skip
 
     The engine `chunk` calls `all_steps` in the place of `forward`. Both are made of the same
     factors, so there is nothing in which they could disagree.
@@ -76,13 +78,15 @@ class MatrixCell(Cell):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """One step: x (B, D), state (B, H, K, V)."""
-        q, k, v, g, erase, skip = self.factors(x)
+        q, k, v, g, erase, beta, skip = self.factors(x)
         if g is not None:
             state = torch.exp(g)[..., None] * state
         for j in range(k.shape[-3]):
             new = v[..., j, :, None, :]
             if erase is not None:
                 new = new - (erase[..., j, :, :, None] * state).sum(-2, keepdim=True)
+            if beta is not None:
+                new = beta[..., j, :, None, None] * new
             state = state + k[..., j, :, :, None] * new
         y = (q[..., None] * state).sum(-2)
         return (y if skip is None else y + skip).flatten(-2), state
@@ -100,6 +104,12 @@ class MatrixCell(Cell):
             # Without decay, erasing and writing the state stays as it is.
             steps = steps.map(lambda f: f.masked_fill(~rows_like(valid, f), 0))
         # The updates of a step follow one another in time.
-        rows = steps.map(lambda f: f if f.dim() == 4 else f.flatten(1, 2))
-        y, last = matrix_scan(*rows[:5], 1.0, state, True)
+        k, v, erase, beta = (
+            None if f is None else f.flatten(1, 2)
+            for f in (steps.k, steps.v, steps.erase, steps.beta)
+        )
+        assert k is not None
+        assert v is not None
+        erase = k if steps.erase is steps.k else erase
+        y, last = matrix_scan(steps.q, k, v, steps.g, erase, beta, 1.0, state, True)
         return (y if steps.skip is None else y + steps.skip).flatten(-2), last

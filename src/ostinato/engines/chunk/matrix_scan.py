@@ -7,8 +7,8 @@ from torch import Tensor
 
 from ostinato.core.errors import ArgumentError, ShapeError
 from ostinato.core.sequence import join_tokens, split_tokens
-from ostinato.engines.chunk.operands import Operands
 from ostinato.engines.chunk.recurrence import recur
+from ostinato.engines.chunk.steps import Steps
 
 
 def matrix_scan(
@@ -17,6 +17,7 @@ def matrix_scan(
     v: Tensor,
     g: Tensor | None = None,
     erase: Tensor | None = None,
+    beta: Tensor | None = None,
     scale: float | None = None,
     initial_state: Tensor | None = None,
     output_final_state: bool = False,
@@ -26,12 +27,12 @@ def matrix_scan(
     """Linear attention with decay and erasure, for all steps.
 
         S ← diag(e^{g_t}) S
-        S ← S + k_{t,j} (v_{t,j} − a_{t,j}ᵀ S)ᵀ    for j = 1 … n
+        S ← S + β_{t,j} k_{t,j} (v_{t,j} − a_{t,j}ᵀ S)ᵀ    for j = 1 … n
         o_t = scale · Sᵀ q_t
 
     Without a, `erase`, it is linear attention: that of RetNet and Mamba-2 with a decay for each
-    head, GLA with one for each key. With a = βk and βv for v it is the delta rule, see
-    `delta_rule`. RWKV-7 takes n = 2 updates, one that erases and one that writes.
+    head, GLA with one for each key. With a = k it is the delta rule, see `delta_rule`. RWKV-7
+    takes n = 2 updates, one that erases and one that writes.
 
     Chunks of steps are computed as products of matrices, forward and backward, in float32 or
     float64; inputs of lower precision are converted, and o is given back in theirs. The
@@ -46,6 +47,7 @@ def matrix_scan(
         g: logarithm of the decay, at most 0: (B, T, H) or (B, T, H, 1) for all keys, or
             (B, T, H, K); None: no decay.
         erase: a (B, T·n, H, K); None: zero.
+        beta: β (B, T·n, H); None: 1.
         scale: None: K^{−1/2}.
         initial_state: S before the first step (B, H, K, V); None: zero.
         output_final_state: whether to return S after the last step.
@@ -60,33 +62,32 @@ def matrix_scan(
         ShapeError: if shapes do not fit together.
         ArgumentError: if `chunk_size` is no power of 2.
     """
-    check(q, k, v, g, erase, chunk_size)
+    check(q, k, v, g, erase, beta, chunk_size)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     g = g[..., None] if g is not None and g.dim() == 3 else g
-    operands = Operands(q * scale, k, v, g, erase)
+    steps = Steps(q, k, v, g, erase, beta)
     position = None
     if cu_seqlens is not None:
-        operands, position = _apart(operands, cu_seqlens)
-    rows, _, heads, keys = operands.q.shape
+        steps, position = _apart(steps, cu_seqlens)
     exact = torch.float64 if v.dtype == torch.float64 else torch.float32
-    operands = operands.map(lambda x: x.to(exact).transpose(1, 2).flatten(0, 1))
-    state = _first(initial_state, (rows, heads, keys, v.shape[-1]), operands.q)
-    o, last = recur(operands, state.flatten(0, 1), chunk_size)
-    o = torch.unflatten(o, 0, (rows, heads)).transpose(1, 2).to(v.dtype)
-    o = o if position is None else join_tokens(o, position)
-    return o, torch.unflatten(last, 0, (rows, heads)) if output_final_state else None
+    steps = steps.map(lambda x: x.to(exact))
+    rows, _, heads, keys = steps.q.shape
+    state = _first(initial_state, (rows, heads, keys, v.shape[-1]), steps.q)
+    o, last = recur(steps, state, scale, chunk_size)
+    o = o.to(v.dtype) if position is None else join_tokens(o.to(v.dtype), position)
+    return o, last if output_final_state else None
 
 
-def _apart(operands: Operands, borders: Tensor) -> tuple[Operands, Tensor]:
+def _apart(steps: Steps, borders: Tensor) -> tuple[Steps, Tensor]:
     """Sequences end to end as rows, and the position of every step in them."""
-    updates = operands.updates
-    q, _, position = split_tokens(operands.q, borders)
-    rows = (operands.k, operands.v, operands.erase)
-    k, v, erase = (None if x is None else split_tokens(x, borders * updates)[0] for x in rows)
-    g = None if operands.g is None else split_tokens(operands.g, borders)[0]
-    assert k is not None
-    assert v is not None
-    return Operands(q, k, v, g, erase), position
+    count = steps.q.shape[1]
+    _, _, position = split_tokens(steps.q, borders)
+
+    def apart(x: Tensor) -> Tensor:
+        padded, _, _ = split_tokens(x, borders * (x.shape[1] // max(1, count)))
+        return padded
+
+    return steps.map(apart), position
 
 
 def _first(state: Tensor | None, shape: tuple[int, ...], like: Tensor) -> Tensor:
@@ -101,7 +102,13 @@ def _first(state: Tensor | None, shape: tuple[int, ...], like: Tensor) -> Tensor
 
 
 def check(
-    q: Tensor, k: Tensor, v: Tensor, g: Tensor | None, erase: Tensor | None, size: int | None
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    g: Tensor | None,
+    erase: Tensor | None,
+    beta: Tensor | None,
+    size: int | None,
 ) -> None:
     """Raise unless the operands of `matrix_scan` fit together.
 
@@ -122,6 +129,8 @@ def check(
         )
     if erase is not None and erase.shape != k.shape:
         raise ShapeError(f"erase must be like k {list(k.shape)}; got {list(erase.shape)}.")
+    if beta is not None and tuple(beta.shape) != rows:
+        raise ShapeError(f"beta must be {list(rows)}, one for each key; got {list(beta.shape)}.")
     one = (batch, steps, heads)
     if g is not None and tuple(g.shape) not in (one, (*one, 1), (*one, keys)):
         raise ShapeError(

@@ -1,39 +1,93 @@
-"""The recurrence of a matrix state as one operation with a gradient of its own."""
+"""The recurrence of a matrix state as one operation with a gradient of its own.
+
+On the CPU compiled code does it where all keys decay alike; elsewhere torch's products of matrices.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ostinato.engines.chunk import kernel
 from ostinato.engines.chunk.chunkwise import chunkwise, chunkwise_backward
 from ostinato.engines.chunk.operands import Operands
+from ostinato.engines.chunk.steps import Steps
 from ostinato.engines.chunk.stepwise import stepwise
 
 # Rows of the triangular system of a chunk.
-_ROWS = 64
+_ROWS = 32
 
 
-def recur(operands: Operands, state: Tensor, size: int | None = None) -> tuple[Tensor, Tensor]:
-    """o (R, T, V) and the last state (R, K, V), differentiable any number of times.
+def recur(
+    steps: Steps, state: Tensor, scale: float = 1.0, size: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """o (B, T, H, V) and the last state (B, H, K, V), differentiable any number of times.
 
     Args:
-        operands: of the recurrence, float32 or float64.
-        state: before the first step.
+        steps: of the recurrence, float32 or float64.
+        state: before the first step (B, H, K, V).
+        scale: of q.
         size: steps in a chunk, a power of 2; None: what is fast.
     """
-    if not operands.q.shape[1] or not operands.q.shape[0]:
-        return operands.v.new_zeros(*operands.q.shape[:2], operands.v.shape[-1]), state
+    batch, count, heads, _ = steps.q.shape
+    if not steps.q.shape[:3].numel():
+        return steps.v.new_zeros(batch, count, heads, steps.v.shape[-1]), state
+    size = size or _size(count, steps.updates)
+    if not _transformed() and kernel.compiled(steps):
+        delta = steps.erase is steps.k
+        given = steps._replace(erase=None) if delta else steps
+        o, last = _Compiled.apply(scale, size, delta, state, *given)  # type: ignore[no-untyped-call]
+        return o, last
+    operands, flat = steps.by_heads(scale), state.flatten(0, 1)
     if _transformed():
         # What torch.func and forward mode follow is torch's own operations.
-        return stepwise(operands, state)
-    size = size or max(16, _ROWS >> (operands.updates - 1).bit_length())
-    o, last = _Recurrence.apply(size, state, *operands)  # type: ignore[no-untyped-call]
-    return o, last
+        o, last = stepwise(operands, flat)
+    else:
+        o, last = _Chunkwise.apply(size, flat, *operands)  # type: ignore[no-untyped-call]
+    return torch.unflatten(o, 0, (batch, heads)).transpose(1, 2), last.view_as(state)
 
 
-class _Recurrence(torch.autograd.Function):
+class _Compiled(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, scale: float, size: int, delta: bool, state: Tensor, *given: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        ctx.options, keep = (scale, size, delta), any(ctx.needs_input_grad)
+        o, last, kept = kernel.forward(_steps(given, delta), state, scale, size, keep)
+        if kept is not None:
+            ctx.save_for_backward(*kept, state, *given)
+        return o, last
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        starts, written, last, state, *given = ctx.saved_tensors
+        scale, size, delta = ctx.options
+        if torch.is_grad_enabled():
+
+            def run(state: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
+                operands = _steps(given, delta).by_heads(scale)
+                o, last = stepwise(operands, state.flatten(0, 1))
+                heads = (len(state), state.shape[1])
+                return torch.unflatten(o, 0, heads).transpose(1, 2), last.view_as(state)
+
+            return None, None, None, *_again(run, (state, *given), grads)
+        kept = kernel.Kept(starts, written, last)
+        grad_o, grad_last = grads
+        steps = _steps(given, delta)
+        found, first = kernel.backward(steps, kept, grad_o, grad_last, scale, size)
+        return None, None, None, first, *found
+
+
+def _steps(given: Sequence[Tensor | None], delta: bool) -> Steps:
+    """What autograd was given; `delta`: the erase key is k."""
+    steps = Steps(*given)  # type: ignore[arg-type]
+    return steps._replace(erase=steps.k) if delta else steps
+
+
+class _Chunkwise(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, size: int, state: Tensor, *operands: Tensor | None
@@ -46,24 +100,37 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
         starts, written, last, state, *operands = ctx.saved_tensors
-        given = Operands(*operands)
         if torch.is_grad_enabled():
-            return None, *_step_by_step(given, state, grads)
+
+            def run(state: Tensor, *operands: Tensor) -> tuple[Tensor, Tensor]:
+                return stepwise(Operands(*operands), state)
+
+            return None, *_again(run, (state, *operands), grads)
         grad_o, grad_last = grads
-        found, first = chunkwise_backward(given, starts, written, last, grad_o, grad_last, ctx.size)
+        found, first = chunkwise_backward(
+            Operands(*operands), starts, written, last, grad_o, grad_last, ctx.size
+        )
         return None, first, *found
 
 
-def _step_by_step(
-    operands: Operands, state: Tensor, grads: tuple[Tensor, ...]
+def _again(
+    run: Callable[..., tuple[Tensor, Tensor]],
+    given: Sequence[Tensor | None],
+    grads: tuple[Tensor, ...],
 ) -> list[Tensor | None]:
-    """The gradients of the state and the operands, which can be differentiated again."""
-    given = (state, *operands)
-    wanted = [each for each in given if each is not None and each.requires_grad]
-    outputs = stepwise(operands, state)
-    found = torch.autograd.grad(outputs, wanted, grads, create_graph=True, allow_unused=True)
+    """Gradients step by step, which can be differentiated again."""
+    # A tensor that is given twice has two gradients here, each that of its own place.
+    apart = [x if x is None else x.view_as(x) for x in given]
+    wanted = [x for x in apart if x is not None and x.requires_grad]
+    found = torch.autograd.grad(run(*apart), wanted, grads, create_graph=True, allow_unused=True)
     gradients = iter(found)
-    return [next(gradients) if each is not None and each.requires_grad else None for each in given]
+    return [next(gradients) if x is not None and x.requires_grad else None for x in apart]
+
+
+def _size(steps: int, updates: int) -> int:
+    """A chunk in which neither the triangular system nor the padding is large."""
+    most = max(16, _ROWS >> (updates - 1).bit_length())
+    return min(most, 1 << (steps - 1).bit_length())
 
 
 def _transformed() -> bool:
