@@ -19,12 +19,14 @@ from ostinato.bench.peers import (
 )
 from ostinato.bench.steps import ElmanStep, GRUStep, HeadsStep, LeakyStep, LSTMStep
 from ostinato.cells.elman import ElmanCell
+from ostinato.cells.gated_delta_net import GatedDeltaNetCell
 from ostinato.cells.gated_linear_attention import GatedLinearAttentionCell
 from ostinato.cells.gru import GRUCell
 from ostinato.cells.hgrn import HGRNCell
 from ostinato.cells.layer_norm_lstm import LayerNormLSTMCell
 from ostinato.cells.lru import LRUCell
 from ostinato.cells.lstm import LSTMCell
+from ostinato.cells.mamba2 import Mamba2Cell
 from ostinato.cells.min_gru import MinGRUCell
 from ostinato.cells.min_lstm import MinLSTMCell
 from ostinato.cells.para_gru import ParaGRUCell
@@ -121,6 +123,16 @@ def peephole_lstm(input_size: int, hidden_size: int) -> Cell:
     return LSTMCell(input_size, hidden_size, peepholes=True)
 
 
+def gated_delta_net(input_size: int, hidden_size: int) -> Cell:
+    """Gated DeltaNet with matrices of 64 × 64."""
+    return GatedDeltaNetCell(input_size, hidden_size, heads=hidden_size // 64)
+
+
+def mamba2(input_size: int, hidden_size: int) -> Cell:
+    """Mamba-2 with matrices of 64 × 64."""
+    return Mamba2Cell(input_size, hidden_size, heads=hidden_size // 64)
+
+
 _TORCH_SIZES = tuple(
     Size(*numbers)
     for numbers in [(1, 1024, 64), (32, 512, 64), (8, 2048, 128), (32, 512, 256), (1, 1024, 256)]
@@ -155,6 +167,9 @@ _LINEAR: dict[str, Callable[[int, int], Cell]] = {
     "gated-linear-attention": GatedLinearAttentionCell,
 }
 _LINEAR_SIZES = (Size(1, 4096, 64), Size(8, 4096, 64))
+# Matrix states in chunks.
+_MATRICES = {"gated-delta-net": gated_delta_net, "mamba2": mamba2}
+_MATRIX_SIZES = (Size(1, 1024, 128), Size(1, 4096, 256), Size(8, 512, 256))
 
 
 def _auto(name: str, cell: Callable[[int, int], Cell], sizes: Sequence[Size], rival: str) -> Case:
@@ -188,6 +203,16 @@ CASES = {
         *(_auto(name, cell, _LOOP_SIZES, "reference") for name, cell in _STEPS.items()),
         *(case for name, (cell, width) in _SOLVED.items() for case in _solved(name, cell, width)),
         *(_linear(name, cell) for name, cell in _LINEAR.items()),
+        *(
+            Case(
+                f"chunk-{name}",
+                cell,
+                {f"engine {engine}": on_engine(engine) for engine in ("fused", "reference")},
+                _MATRIX_SIZES,
+                engine="chunk",
+            )
+            for name, cell in _MATRICES.items()
+        ),
         Case("lstm-16", LSTMStep, _COMPILED, _FEW_STEPS, slow=True),
         Case("layer-norm-lstm-16", layer_norm_lstm, _COMPILED, _FEW_STEPS, slow=True),
     )

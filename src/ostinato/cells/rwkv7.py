@@ -48,6 +48,8 @@ class RWKV7Cell(MatrixCell):
         ArgumentError: if the heads do not divide H, or the rank is below 1.
     """
 
+    decays_by_key = True
+
     def __init__(
         self,
         input_size: int,

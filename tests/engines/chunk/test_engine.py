@@ -61,6 +61,14 @@ def test_it_says_what_it_cannot_do():
     assert "hooks on a module" in engine.decline(recurrence(delta))
 
 
+def test_auto_leaves_to_the_loop_what_is_faster_there():
+    engine = Chunk()
+    large = make_cell("DeltaNet", 3, 32)
+    assert engine.hesitate(recurrence(large)) is None
+    assert "small" in engine.hesitate(recurrence(make_cell("DeltaNet", 3, 4))).reason
+    assert "key by key" in engine.hesitate(recurrence(make_cell("RWKV7", 3, 64))).reason
+
+
 def test_a_step_of_its_own_is_not_guessed():
     class Louder(DeltaNetCell):
         def forward(self, x, state):

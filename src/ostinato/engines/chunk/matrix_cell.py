@@ -54,8 +54,10 @@ class MatrixCell(Cell):
         heads: H.
         key_size: K.
         value_size: V.
+        decays_by_key: whether keys have decays of their own.
     """
 
+    decays_by_key = False
     heads: int
     key_size: int
     value_size: int
