@@ -1,6 +1,7 @@
 """The recurrence of a matrix state as one operation with a gradient of its own.
 
-On the CPU compiled code does it where all keys decay alike; elsewhere torch's products of matrices.
+Where all keys decay alike compiled code does it, on the CPU in C++, on CUDA in Triton; elsewhere
+torch's products of matrices.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ostinato.engines.chunk import kernel
+from ostinato.engines.chunk import device, kernel
 from ostinato.engines.chunk.chunkwise import chunkwise, chunkwise_backward
 from ostinato.engines.chunk.operands import Operands
 from ostinato.engines.chunk.steps import Steps
@@ -30,13 +31,13 @@ def recur(
         steps: of the recurrence, float32 or float64.
         state: before the first step (B, H, K, V).
         scale: of q.
-        size: steps in a chunk, a power of 2; None: what is fast.
+        size: steps in a chunk, a power of 2; None: what is fast. CUDA has its own.
     """
     batch, count, heads, _ = steps.q.shape
     if not steps.q.shape[:3].numel():
         return steps.v.new_zeros(batch, count, heads, steps.v.shape[-1]), state
     size = size or _size(count, steps.updates)
-    if not _transformed() and kernel.compiled(steps):
+    if not _transformed() and (kernel.compiled(steps) or device.compiled(steps)):
         delta = steps.erase is steps.k
         given = steps._replace(erase=None) if delta else steps
         o, last = _Compiled.apply(scale, size, delta, state, *given)  # type: ignore[no-untyped-call]
@@ -56,7 +57,11 @@ class _Compiled(torch.autograd.Function):
         ctx: Any, scale: float, size: int, delta: bool, state: Tensor, *given: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         ctx.options, keep = (scale, size, delta), any(ctx.needs_input_grad)
-        o, last, kept = kernel.forward(_steps(given, delta), state, scale, size, keep)
+        steps = _steps(given, delta)
+        if steps.q.is_cuda:
+            o, last, kept = device.forward(steps, state, scale, keep)
+        else:
+            o, last, kept = kernel.forward(steps, state, scale, size, keep)
         if kept is not None:
             ctx.save_for_backward(*kept, state, *given)
         return o, last
@@ -77,7 +82,10 @@ class _Compiled(torch.autograd.Function):
         kept = kernel.Kept(starts, written, last)
         grad_o, grad_last = grads
         steps = _steps(given, delta)
-        found, first = kernel.backward(steps, kept, grad_o, grad_last, scale, size)
+        if grad_o.is_cuda:
+            found, first = device.backward(steps, kept, grad_o, grad_last, scale)
+        else:
+            found, first = kernel.backward(steps, kept, grad_o, grad_last, scale, size)
         return None, None, None, first, *found
 
 

@@ -78,7 +78,7 @@ def _resources(function: Any, source: Source, tile: Tile, capability: int) -> Re
         target=targets.GPUTarget("cuda", capability, 32),
         options=options,
     )
-    said, text = _assemble(made.asm["ptx"], capability), made.asm["ptx"]
+    said, text = assemble(made.asm["ptx"], capability), made.asm["ptx"]
     return Resources(
         name=source.program.name,
         tile=tile,
@@ -101,7 +101,7 @@ def _signature(source: Source, tile: Tile) -> tuple[Any, Any, Any]:
     return types, fixed, {key: [["tt.divisibility", 16]] for key in even}
 
 
-def _assemble(text: str, capability: int) -> str:
+def assemble(text: str, capability: int) -> str:
     """What the assembler says about a kernel."""
     knobs = extra("triton.knobs", "gpu", "Code for CUDA")
     architecture = f"sm_{capability}{'a' if capability >= 90 else ''}"
