@@ -6,6 +6,9 @@ import torch
 import ostinato as ost
 from ostinato.cells import make_cell
 from ostinato.cells.delta_net import DeltaNetCell
+from ostinato.compiler.fission import split
+from ostinato.compiler.structure import Pattern, structure
+from ostinato.compiler.trace import trace
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.state import leaves, map_state
 from ostinato.engines.chunk.engine import Chunk
@@ -42,6 +45,18 @@ def test_it_equals_the_reference_across_chunks(name):
         expected = outcome(cell, "reference", x, state, dict(options))
         for a, b in zip(outcome(cell, "chunk", x, state, options), expected, strict=True):
             torch.testing.assert_close(a, b, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_compiler_finds_the_core_to_be_affine(name):
+    cell = make_cell(name, 3, 6, heads=2)
+    state = cell.initial_state(2)
+    traced = trace(lambda state, x: cell(x, state)[::-1], state, torch.randn(2, 3))
+    found = structure(split(traced))
+    assert found.verified
+    # The stabiliser of the mLSTM is the larger of two numbers.
+    assert found.affine == (name != "MLSTM")
+    assert found.pattern is not Pattern.DENSE
 
 
 def recurrence(cell, steps=5, **call):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ostinato.core.errors import EngineError
 from ostinato.core.extras import extra
-from ostinato.engines.chunk.device import ROWS
+from ostinato.engines.chunk.device import ROWS, WARPS
 from ostinato.engines.fused.device.ahead import assemble
 
 _FLAGS = ("GATED", "ERASES", "SCALED", "KEEP")
@@ -30,7 +30,7 @@ class Resources(NamedTuple):
 
 
 def resources(
-    keys: int, values: int, precision: str = "ieee", warps: int = 4, capability: int = 90
+    keys: int, values: int, precision: str = "ieee", warps: int = WARPS, capability: int = 90
 ) -> list[Resources]:
     """Compile both kernels, with gate, erasing and β, in float32.
 

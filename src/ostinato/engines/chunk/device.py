@@ -15,8 +15,8 @@ from ostinato.engines.chunk.steps import Steps
 
 # Larger matrices leave a program no registers.
 _WIDEST = 64
-# Rows of a chunk.
-ROWS = 32
+# Rows of a chunk, and warps of a program: with these the fewest registers spill.
+ROWS, WARPS = 32, 8
 
 
 def compiled(steps: Steps) -> bool:
@@ -118,7 +118,7 @@ def _launch(
     quiet = nullcontext() if strided["q"].is_cuda else np.errstate(all="ignore")
     with quiet:
         getattr(on_device, name)[(batch * heads,)](
-            **strided, **flat, **strides, **numbers, num_warps=4, num_stages=1
+            **strided, **flat, **strides, **numbers, num_warps=WARPS, num_stages=1
         )
 
 

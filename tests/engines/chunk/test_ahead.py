@@ -1,0 +1,43 @@
+"""Kernels compiled for a device that is not there.
+
+In a process of its own, since kernels are interpreted in that of the tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from ostinato.core.errors import EngineError
+from ostinato.engines.chunk.ahead import resources
+from ostinato.engines.fused.device.ahead import MOST_SHARED
+
+pytest.importorskip("triton")
+
+CODE = """
+import json
+from ostinato.engines.chunk.ahead import resources
+print(json.dumps([found._asdict() for found in resources(64, 64, "tf32")]))
+"""
+
+
+@pytest.mark.slow
+def test_the_device_can_run_them():
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    command = [sys.executable, "-c", CODE]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    forward, backward = json.loads(done.stdout)
+    assert forward["spilled"] == 0
+    assert max(forward["shared"], backward["shared"]) <= MOST_SHARED
+
+
+def test_not_where_kernels_are_interpreted():
+    if "TRITON_INTERPRET" not in os.environ:
+        pytest.skip("kernels run on the device")
+    with pytest.raises(EngineError, match="interprets kernels"):
+        resources(64, 64)
