@@ -38,14 +38,27 @@ def test_newtons_method(name, steps):
         torch.testing.assert_close(a, b, atol=1e-9, rtol=1e-9)
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("steps", [1, 2, 33, 130, 3000])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.complex128])
 @pytest.mark.parametrize(
-    ("kind", "shape"), [("diagonal", (3,)), ("block", (3, 2)), ("dense", (3,))]
+    ("kind", "shape"), [("diagonal", (3,)), ("block", (3, 2)), ("block", (5, 4)), ("dense", (6,))]
 )
-def test_affine_scans(kind, shape, dtype):
+def test_affine_scans(kind, shape, dtype, steps, masked):
     generator = torch.Generator().manual_seed(0)
     matrix = shape if kind == "diagonal" else (*shape, shape[-1])
-    a, b = (torch.rand(1000, 2, *s, dtype=dtype, generator=generator) for s in (matrix, shape))
-    a = a / 4
-    found = ost.affine_scan(a.cuda(), b.cuda(), kind=kind).cpu()
-    torch.testing.assert_close(found, ost.affine_scan(a, b, kind=kind), atol=1e-12, rtol=1e-12)
+    a, b = (torch.rand(steps, 2, *s, dtype=dtype, generator=generator) for s in (matrix, shape))
+    tensors = [a / 8, b, b[0].clone()]
+    options = {}
+    if masked:
+        resets = torch.rand(2, steps, generator=generator) < 0.1
+        options = {"lengths": torch.tensor([steps, steps // 2]), "resets": resets}
+    there = {name: mask.cuda() for name, mask in options.items()}
+    results = []
+    for given, masks in ((tensors, options), ([x.cuda() for x in tensors], there)):
+        leaves = [x.detach().requires_grad_() for x in given]
+        h = ost.affine_scan(*leaves, kind=kind, **masks)
+        grads = torch.autograd.grad(h.abs().square().sum(), leaves)
+        results.append([x.detach().cpu() for x in (h, *grads)])
+    for found, expected in zip(*reversed(results), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-11, rtol=1e-11)

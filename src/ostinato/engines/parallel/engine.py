@@ -75,11 +75,12 @@ class Parallel:
         """The last carry and the outputs, leaves (T, ...)."""
         plan = self._plans.get(_plain(recurrence))
         assert isinstance(plan, Plan)
-        carry, outputs = recurrence.init, []
+        carry, outputs = recurrence.init, list[Any]()
         for steps in _windows(plan, recurrence, None if plan.affine else current().window):
             part = replace(_cut(recurrence, steps), init=carry)
             if plan.affine:
-                carry, ys = evaluate(plan, part, affine_states)
+                tell = None if outputs else note
+                carry, ys = evaluate(plan, part, partial(affine_states, tell=tell))
             else:
                 carry, ys = self._window(plan, part, steps)
             outputs.append(ys)

@@ -9,6 +9,7 @@ Its gradient is the same recurrence, run the other way over the adjoint matrices
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -16,7 +17,9 @@ from torch import Tensor
 
 from ostinato.core.state import rows_like
 from ostinato.engines.parallel import sequential
+from ostinato.engines.parallel.affine_map import Form
 from ostinato.engines.parallel.course import Course
+from ostinato.engines.parallel.device import scan
 from ostinato.engines.parallel.log_depth import log_depth, pick
 
 
@@ -38,10 +41,18 @@ def recur(course: Course, a: Tensor, b: Tensor, init: Tensor) -> Tensor:
     return _Recurrence.apply(course, a, b, init)  # type: ignore[no-any-return, no-untyped-call]
 
 
+def described(form: Form, a: Tensor, b: Tensor) -> str:
+    """How `recur` evaluates such a recurrence, in words."""
+    loop = None if _transformed() else _loop(form, b)
+    if loop is None:
+        return "scan: torch's operations, log₂ T deep"
+    return loop.describe(form, a, b)  # type: ignore[no-any-return]
+
+
 class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, course: Course, a: Tensor, b: Tensor, init: Tensor) -> Tensor:
-        h = sequential.room(course.form, b)
+        h = _room(course.form, b)
         _evaluate(course, a, b, init, h)
         ctx.course = course
         ctx.save_for_backward(a, init, h)
@@ -69,11 +80,9 @@ def _flow_back(
 ) -> tuple[Tensor, Tensor | None]:
     """λ, and the gradient of A at all steps but the first where the loop can find it."""
     form, earlier, later = course.form, course.earlier, course.later
-    flow = sequential.room(form, h)
+    flow, loop = _room(form, h), _loop(form, h)
     flow[course.last] = grad[course.last]
-    found = None
-    if wants_a and sequential.compiled(h):
-        found = sequential.room_for_gradient(form, a, h)
+    found = loop.room_for_gradient(form, a, h) if wants_a and loop is not None else None
     before = None if found is None else h[earlier]
     _evaluate(
         course.backwards(),
@@ -133,10 +142,24 @@ def _evaluate(
     before: Tensor | None = None,
     grad: Tensor | None = None,
 ) -> None:
-    if sequential.compiled(b):
-        sequential.run(course, a, b, init, out, before, grad)
+    loop = _loop(course.form, b)
+    if loop is not None:
+        loop.run(course, a, b, init, out, before, grad)
     elif len(b):
         out.copy_(log_depth(course, a, b, init))
+
+
+def _loop(form: Form, b: Tensor) -> ModuleType | None:
+    """What runs such recurrences, C++ or Triton; None: torch's own operations."""
+    if sequential.compiled(b):
+        return sequential
+    return scan if scan.compiled(form, b) else None
+
+
+def _room(form: Form, like: Tensor) -> Tensor:
+    """Room for states."""
+    loop = _loop(form, like)
+    return torch.empty_like(like) if loop is None else loop.room(form, like)
 
 
 def _transformed() -> bool:

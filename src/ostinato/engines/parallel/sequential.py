@@ -49,6 +49,11 @@ def compiled(b: Tensor) -> bool:
     return b.device.type == "cpu" and b.dtype in REALS and find_compiler() is not None
 
 
+def describe(form: Form, a: Tensor, b: Tensor) -> str:
+    """How a recurrence is evaluated, in words."""
+    return "scan: a compiled loop over time"
+
+
 def room(form: Form, like: Tensor) -> Tensor:
     """Room for states (T, B, ...), laid out like `like` if the loop can write so."""
     found = torch.empty_like(like, device="meta")

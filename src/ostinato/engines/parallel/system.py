@@ -5,7 +5,7 @@ Where a row is not valid f_t is the identity; after a restart f_t does not read 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,7 +18,7 @@ from ostinato.engines.parallel.affine import steer
 from ostinato.engines.parallel.affine_map import Form, Pointwise
 from ostinato.engines.parallel.course import Course
 from ostinato.engines.parallel.linearise import METHODS, Core, Group, Method, linearise
-from ostinato.engines.parallel.recurrence import recur
+from ostinato.engines.parallel.recurrence import described, recur
 
 Maps = Sequence[tuple[Tensor, Tensor]]
 """For each group A and b, (T, B, ...)."""
@@ -98,10 +98,20 @@ class System:
         return found
 
 
-def affine_states(system: System) -> list[Tensor]:
-    """The states of a core that is affine in its carry."""
+def affine_states(system: System, tell: Callable[[str], None] | None = None) -> list[Tensor]:
+    """The states of a core that is affine in its carry.
+
+    Args:
+        system: the equations.
+        tell: is told in words how they are solved.
+    """
     steps = system.recurrence.steps
-    return system.solve(system.linearise([h.new_zeros(steps, *h.shape) for h in system.init]))
+    maps = system.linearise([h.new_zeros(steps, *h.shape) for h in system.init])
+    courses = system.courses(maps)
+    if tell is not None:
+        for said in dict.fromkeys(described(course.form, a, b) for course, a, b, _ in courses):
+            tell(said)
+    return system.part([recur(*each) for each in courses])
 
 
 def _rows(leaves: Sequence[Tensor]) -> list[Tensor]:

@@ -1,0 +1,1 @@
+"""Generated code for CUDA devices: recurrences over all steps together as Triton kernels."""

@@ -1,0 +1,185 @@
+"""The affine recurrence on a device: one loop over time, or parts of the time side by side.
+
+Parts take three passes: each is joined to one step, a recurrence over these steps finds the state
+before each part, and then all parts run at once.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from ostinato.engines.parallel.affine_map import Form
+from ostinato.engines.parallel.course import Course
+from ostinato.engines.parallel.device.algebra import Algebra
+from ostinato.engines.parallel.device.chunks import chunk
+from ostinato.engines.parallel.device.lanes import Lanes
+from ostinato.engines.parallel.device.source import HEAD, Scan
+
+REALS = {
+    torch.float32: "float32",
+    torch.float64: "float64",
+    torch.complex64: "float32",
+    torch.complex128: "float64",
+}
+# Channels of the largest unit; the matrices of larger ones find no room in registers.
+_LARGEST = 4
+# Kinds of devices; tests add the CPU, on which Triton interprets kernels.
+DEVICES = ["cuda"]
+# Lanes of a program, and its warps.
+LANES, WARPS = 128, 4
+
+
+def compiled(form: Form, b: Tensor) -> bool:
+    """Whether there is a kernel for a recurrence with such b."""
+    small = not form.axes or b.shape[-1] <= _LARGEST
+    return b.device.type in DEVICES and b.dtype in REALS and small and _has_triton()
+
+
+def room(form: Form, like: Tensor) -> Tensor:
+    """Room for states (T, B, ...), laid out like `like`."""
+    return torch.empty_like(like)
+
+
+def room_for_gradient(form: Form, a: Tensor, h: Tensor) -> Tensor | None:
+    """Room for the gradient of A, which must not be broadcast."""
+    size = a.shape[-1] if form.axes else 1
+    return torch.empty_like(a) if a.numel() == h.numel() * size else None
+
+
+def run(
+    course: Course,
+    a: Tensor,
+    b: Tensor,
+    init: Tensor,
+    out: Tensor,
+    before: Tensor | None = None,
+    grad: Tensor | None = None,
+) -> None:
+    """Write h_t = A_t h_{t−1} + b_t to `out`.
+
+    Args:
+        course: form, direction and masks.
+        a: A, time first, with size 1 along an axis where it does not change.
+        b: (T, B, ...).
+        init: h before the first step (B, ...).
+        out: like b.
+        before: (T, B, ...), with `grad`: the products h_{t−1} · beforeᴴ go there.
+        grad: like A.
+    """
+    if not out.numel():
+        return
+    size = chunk_of(course.form, a, b)
+    starts = init[None]
+    if size < len(b):
+        starts = _starts(course, a, b, init, size)
+    ports = {"a": a, "b": b, "before": before, "init": starts, "out": out, "grad": grad}
+    _launch(course, size, ports)
+
+
+def chunk_of(form: Form, a: Tensor, b: Tensor) -> int:
+    """Steps of each part of the time."""
+    channels = b.shape[-1] if form.axes else 1
+    lanes = b[0].numel() // channels
+    read = channels * (1 + channels * (a.shape[0] > 1)) * b.element_size()
+    return chunk(len(b), lanes, read, channels * b.element_size())
+
+
+def describe(form: Form, a: Tensor, b: Tensor) -> str:
+    """How a recurrence is evaluated, in words."""
+    size, steps = chunk_of(form, a, b), len(b)
+    if size == steps:
+        return "scan: one generated kernel, the loop over time inside"
+    return f"scan: generated kernels, {-(-steps // size)} parts of {size} steps side by side"
+
+
+def _starts(course: Course, a: Tensor, b: Tensor, init: Tensor, size: int) -> Tensor:
+    """The states before the parts (parts, B, ...)."""
+    channels = course.form.axes // 2
+    lead, last = b.shape[1 : b.dim() - channels], b.shape[b.dim() - channels :]
+    parts = -(-len(b) // size)
+    ends, starts = (_planes(b, parts, lead, last) for _ in range(2))
+    products = _planes(b, parts, lead, (*last, *last))
+    _launch(course, size, {"a": a, "b": b, "product": products, "last": ends})
+    starts[0] = init
+    cut = None if course.cut is None else _any(course, size)[:-1]
+    joined = Course(course.form, cut=cut)
+    run(joined, products[:-1], ends[:-1], init, starts[1:])
+    return starts
+
+
+def _planes(like: Tensor, parts: int, lead: torch.Size, channels: tuple[int, ...]) -> Tensor:
+    """Room (parts, *lead, *channels), in which the lanes of one channel follow one another."""
+    found = like.new_empty((parts, *channels, *lead))
+    axes = range(1, 1 + len(channels))
+    return found.movedim(tuple(axes), tuple(-len(channels) + i for i, _ in enumerate(axes)))
+
+
+def _any(course: Course, size: int) -> Tensor:
+    """In which parts (parts, B) a row is cut."""
+    assert course.cut is not None
+    cut = course.cut.flip(0) if course.reverse else course.cut
+    parts = -(-len(cut) // size)
+    whole = pad(cut, (0, 0, 0, parts * size - len(cut)))
+    return whole.reshape(parts, size, cut.shape[1]).any(1)
+
+
+def _launch(course: Course, size: int, ports: dict[str, Tensor | None]) -> None:
+    """Run one kernel over all lanes and parts."""
+    given = {
+        port: tensor if port == "a" else tensor.resolve_conj()
+        for port, tensor in ports.items()
+        if tensor is not None
+    }
+    a, b, steps = given["a"], given["b"], len(given["b"])
+    lead = b.shape[1 : b.dim() - course.form.axes // 2]
+    given["a"] = a.expand(*b.shape, *b.shape[len(lead) + 1 :])
+    masks = {"identity": course.identity, "cut": course.cut}
+    for name, mask in masks.items():
+        if mask is not None:
+            given[name] = mask.reshape(*mask.shape, *[1] * (len(lead) - 1)).expand(steps, *lead)
+    lanes = Lanes(lead, given)
+    scan = Scan(
+        Algebra(b.shape[-1] if course.form.axes else 1, b.is_complex()),
+        lanes.axes,
+        REALS[b.dtype],
+        summary="product" in given,
+        constant=a.shape[0] == 1,
+        conjugate=a.is_conj(),
+        masks=tuple(name for name in masks if name in given),
+        gradient="grad" in given,
+    )
+    arguments: dict[str, Any] = {"T": steps, "C": size} | lanes.sizes
+    for port in given:
+        arguments |= lanes.arguments(port, course.reverse and port not in scan.ends)
+    grid = (-(-lanes.count // LANES), -(-steps // size))
+    with _quiet(b), torch.cuda.device(b.device if b.is_cuda else -1):
+        function(scan)[grid](
+            *(arguments[name] for name in scan.arguments), N=LANES, num_warps=WARPS, num_stages=1
+        )
+
+
+@cache
+def function(scan: Scan) -> Any:
+    """The function of a kernel, which Triton compiles when it is first called."""
+    # Imported here: the modules bring the generator of code with them.
+    from ostinato.engines.fused.device.module import functions
+
+    return functions(HEAD + "\n\n" + scan.text, [scan.name])[scan.name]
+
+
+@cache
+def _has_triton() -> bool:
+    return find_spec("triton") is not None
+
+
+def _quiet(tensor: Tensor) -> AbstractContextManager[Any]:
+    """NumPy warns where a device computes infinity or NaN; the interpreter must not either."""
+    return np.errstate(all="ignore") if tensor.device.type == "cpu" else nullcontext()

@@ -1,0 +1,49 @@
+"""The engine `parallel` on kernels for devices, interpreted: outputs, last state and gradients."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import ostinato as ost
+from ostinato.core.state import leaves
+
+from ..loop import assert_near, masks
+from ..steps import AFFINE
+
+pytestmark = pytest.mark.usefixtures("interpreted")
+
+
+def outcome(cell, engine, x, reverse=False, **call):
+    x = x.clone().requires_grad_()
+    y, state = ost.RNN(cell, engine, reverse=reverse)(x, **call)
+    results = [y, *leaves(state)]
+    loss = torch.stack([(each * each + each).sum() for each in results]).sum()
+    wanted = [x, *cell.parameters()]
+    grads = torch.autograd.grad(loss, wanted, allow_unused=True, materialize_grads=True)
+    return [*results, *grads]
+
+
+def compare(cell, steps, rows=3, **options):
+    cell, x = cell.double(), torch.randn(rows, steps, 3, dtype=torch.float64)
+    found, expected = (outcome(cell, e, x, **options) for e in ("parallel", "reference"))
+    assert_near(found, expected, 1e-12)
+
+
+@pytest.mark.parametrize("which", ["none", "both"])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", AFFINE)
+def test_affine_steps(name, reverse, which, in_parts):
+    for size in (9, 4):
+        in_parts(size)
+        compare(AFFINE[name](), 9, reverse=reverse, **masks(which, 9))
+
+
+def test_explain_names_the_form(in_parts, monkeypatch):
+    layer, x = ost.RNN(AFFINE["Rotation"](), "parallel"), torch.randn(2, 9, 3)
+    in_parts(4)
+    notes = ost.explain(layer, x).as_dict()[0]["notes"]
+    assert notes == ["scan: generated kernels, 3 parts of 4 steps side by side"]
+    monkeypatch.setattr("ostinato.engines.parallel.device.scan.DEVICES", [])
+    (note,) = ost.explain(layer, x).as_dict()[0]["notes"]
+    assert note == "scan: torch's operations, log₂ T deep"
