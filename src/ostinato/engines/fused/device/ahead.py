@@ -64,23 +64,35 @@ def resources(
     sources = kernel.sources(precision)
     made = functions(module(sources.values()), sources)
     return [
-        _resources(made[name], source, choose(source, rows), capability)
+        measured(name, made[name], _signature(source, tile), tile, capability)
         for name, source in sources.items()
+        for tile in [choose(source, rows)]
     ]
 
 
-def _resources(function: Any, source: Source, tile: Tile, capability: int) -> Resources:
+def measured(
+    name: str, function: Any, signature: tuple[Any, Any, Any], tile: Tile, capability: int = 90
+) -> Resources:
+    """Compile one function.
+
+    Args:
+        name: of the function.
+        function: as Triton knows it.
+        signature: types of the arguments, numbers that are fixed, and what is known of others.
+        tile: what one program takes.
+        capability: of the device, ten times.
+    """
     compiler = extra("triton.compiler", "gpu", "Code for CUDA")
     targets = extra("triton.backends.compiler", "gpu", "Code for CUDA")
     options = {"num_warps": tile.warps, "num_stages": 1}
     made = compiler.compile(
-        compiler.ASTSource(function, *_signature(source, tile)),
+        compiler.ASTSource(function, *signature),
         target=targets.GPUTarget("cuda", capability, 32),
         options=options,
     )
     said, text = assemble(made.asm["ptx"], capability), made.asm["ptx"]
     return Resources(
-        name=source.program.name,
+        name=name,
         tile=tile,
         registers=int(_number(r"Used (\d+) registers", said)),
         spilled=int(_number(r"(\d+) bytes spill stores", said)),
