@@ -65,8 +65,8 @@ def affine_scan(
 
     On the CPU a compiled loop runs over time, on many channels at once; on CUDA generated
     kernels do, for matrices up to 4×4, in parts of the time side by side where channels are few;
-    elsewhere, and without a compiler, log₂ T operations on many steps each. The gradient is exact, one scan in the
-    other direction, and can be differentiated again.
+    elsewhere, and without a compiler, log₂ T operations on many steps each. The gradient is exact,
+    one scan in the other direction, and can be differentiated again.
 
         h = ost.affine_scan(torch.rand(100, 8, 16), torch.randn(100, 8, 16), kind="diagonal")
 
