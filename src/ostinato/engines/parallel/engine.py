@@ -28,6 +28,7 @@ from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt, Engine, engines, note
 from ostinato.core.state import State, index, leaves, map_state
 from ostinato.engines.fused.verify import disagreement
+from ostinato.engines.parallel.device import scan
 from ostinato.engines.parallel.evaluate import Plan, evaluate
 from ostinato.engines.parallel.linearise import groups
 from ostinato.engines.parallel.newton import Newton, Solve, UnsolvedError, newton_states
@@ -180,6 +181,10 @@ def _plan(recurrence: Recurrence) -> Plan | str:
         return reason
     parts = stages(fission)
     plan = Plan(fission, parts, _tangent(parts, recurrence), groups(found), found.affine)
+    if not plan.affine and scan.available(leaves(recurrence.init)[0].device):
+        from ostinato.engines.parallel.device.newton import lowered
+
+        plan = replace(plan, lowered=lowered(fission, plan.groups))
     passes = max(group.passes for group in plan.groups)
     if passes > _PASSES:
         return f"{passes} elements of the state depend on each other; up to {_PASSES} are solved"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
@@ -17,6 +17,11 @@ from ostinato.core.state import State, leaves
 from ostinato.engines.parallel.linearise import Core, Group
 from ostinato.engines.parallel.system import System
 
+if TYPE_CHECKING:
+    # What generates code is loaded where there is a device.
+    from ostinato.engines.fused.lower import Core as Lowered
+    from ostinato.engines.parallel.device.newton import Kernels
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -28,6 +33,7 @@ class Plan:
         tangent: the core and its derivative along one direction.
         groups: the leaves of the carry that depend on each other.
         affine: whether the new carry is an affine function of the old one.
+        lowered: the core in the language of generated code, if kernels for a device solve it.
     """
 
     fission: Fission
@@ -35,6 +41,15 @@ class Plan:
     tangent: fx.GraphModule
     groups: tuple[Group, ...]
     affine: bool
+    lowered: Lowered | None = None
+
+    def kernels(self, *call: Any) -> Kernels | None:
+        """The kernels for a call, if there are any."""
+        if self.lowered is None:
+            return None
+        from ostinato.engines.parallel.device.newton import kernels
+
+        return kernels(self.lowered, self.fission, *call)
 
 
 def evaluate(
@@ -59,7 +74,7 @@ def evaluate(
         run=lambda carry: plan.stages.core(steps * rows, *carry, *fed, *constants),
         push=lambda carry, along: plan.tangent(*carry, *along, *fed, *constants),
     )
-    system = System(core, plan.groups, recurrence)
+    system = System(core, plan.groups, recurrence, plan.kernels(recurrence, fed, constants))
     states = solve(system)
     exports = _exports(fission, core, states, system.before(states))
     ys = plan.stages.outputs(steps * rows, *exports, *fed, *constants)

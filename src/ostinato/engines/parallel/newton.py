@@ -17,7 +17,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -29,6 +29,10 @@ from ostinato.core.state import State, rows_like
 from ostinato.engines.parallel.damped import damped
 from ostinato.engines.parallel.linearise import METHODS, Method
 from ostinato.engines.parallel.system import Maps, System
+
+if TYPE_CHECKING:
+    # What generates code is loaded where there is a device.
+    from ostinato.engines.parallel.device.newton import Kernels
 
 __papers__ = ("deer",)
 
@@ -100,6 +104,7 @@ class Solve:
         first: the first step of the window.
         steps: how many there are.
         engine: the engine that evaluated the window instead, if it was not solved.
+        form: generated code that ran the iterations, in words.
     """
 
     outcome: Outcome
@@ -107,6 +112,7 @@ class Solve:
     first: int = 0
     steps: int = 0
     engine: str | None = None
+    form: str | None = None
 
     @property
     def iterations(self) -> int:
@@ -121,9 +127,10 @@ class Solve:
     def __str__(self) -> str:
         where = f"steps {self.first}…{self.first + self.steps - 1}"
         instead = f"; ran on {self.engine}" if self.engine else ""
+        how = f"; {self.form}" if self.form else ""
         return (
             f"Newton, {where}: {self.outcome.value} after {self.iterations} iterations, "
-            f"residual {self.residual:.1e}{instead}"
+            f"residual {self.residual:.1e}{how}{instead}"
         )
 
 
@@ -168,15 +175,80 @@ def newton_states(system: System, options: Newton, solves: list[Solve]) -> list[
     Raises:
         UnsolvedError: if the states are not accepted.
     """
+    if system.kernels is not None and options.method == "full" and not options.damping:
+        return _states_of_kernels(system, system.kernels, options, solves)
     found, maps, solve = iterate(system, options)
-    solves.append(solve)
-    if solve.outcome is not Outcome.CONVERGED:
-        raise UnsolvedError(str(solve))
+    _accept(solve, solves)
     before = [h.detach() for h in system.before(found)]
     values = system.gather(system.values(before))
     maps = [(a, f) for (a, _), f in zip(maps, values, strict=True)]
     states = system.solve(_offsets(system, before, maps, METHODS["full"]))
     return [FirstOrder.apply(h) for h in states]  # type: ignore[no-untyped-call]
+
+
+def _accept(solve: Solve, solves: list[Solve]) -> None:
+    solves.append(solve)
+    if solve.outcome is not Outcome.CONVERGED:
+        raise UnsolvedError(str(solve))
+
+
+def _states_of_kernels(
+    system: System, kernels: Kernels, options: Newton, solves: list[Solve]
+) -> list[Tensor]:
+    """The same by generated code, which holds neither J nor b in memory."""
+    from ostinato.engines.parallel.device.newton import stacked
+
+    with torch.no_grad():
+        found, solve = iterate_on_device(kernels, stacked(_guess(system, options)), options)
+    _accept(solve, solves)
+    states = [h.reshape(len(h), *init.shape) for h, init in zip(found, system.init, strict=True)]
+    if not torch.is_grad_enabled():
+        return states
+    before = system.before(states)
+    values = system.held(system.values(before), before)
+    held = _Implicit.apply(kernels, stacked(before), *states, *values)  # type: ignore[no-untyped-call]
+    return [FirstOrder.apply(h) for h in held]  # type: ignore[no-untyped-call]
+
+
+def iterate_on_device(kernels: Kernels, guess: Tensor, options: Newton) -> tuple[Tensor, Solve]:
+    """States (S, T, B, elements) as near as they come, and how near that is.
+
+    Each iteration is followed by one look at four numbers: to run one more before these are
+    known would cost more than the wait.
+    """
+    states, size = guess, float(guess.abs().max())
+    progress = _Progress(options.tolerance or TOLERANCE[guess.dtype])
+    while True:
+        scale = 1 + size
+        new, figures = kernels.iterate(
+            states, guess, guess.new_tensor([progress.tolerance * scale])
+        )
+        gap, change, size, left = figures.tolist()
+        progress.note(_finite(gap / scale), guess.shape[1] - int(left))
+        ended = progress.ended(_finite(change / scale), options.iterations)
+        if ended is not None:
+            residuals, form = tuple(progress.residuals), str(kernels)
+            return new, Solve(ended, residuals, steps=guess.shape[1], form=form)
+        states = new
+
+
+class _Implicit(torch.autograd.Function):
+    """States that solve a system, whose gradient reaches f at all steps."""
+
+    @staticmethod
+    def forward(ctx: Any, kernels: Kernels, before: Tensor, *given: Tensor) -> Any:
+        ctx.kernels = kernels
+        ctx.save_for_backward(before)
+        return tuple(h.view_as(h) for h in given[: len(given) // 2])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        from ostinato.engines.parallel.device.newton import stacked
+
+        (before,) = ctx.saved_tensors
+        flow = ctx.kernels.back(before, stacked(grads))
+        back = (each.reshape(grad.shape) for each, grad in zip(flow, grads, strict=True))
+        return (None, None, *[None] * len(grads), *back)
 
 
 def _guess(system: System, options: Newton) -> list[Tensor]:
@@ -219,8 +291,12 @@ def _offsets(system: System, before: Sequence[Tensor], maps: Maps, method: Metho
 
 def _distance(a: Tensor, b: Tensor) -> float:
     """The largest difference, relative to the largest value of b; infinity where there is none."""
-    gap = float((a - b).abs().max() / (1 + b.abs().max()))
-    return gap if math.isfinite(gap) else math.inf
+    return _finite(float((a - b).abs().max() / (1 + b.abs().max())))
+
+
+def _finite(number: float) -> float:
+    """A number, or infinity for what is none."""
+    return number if math.isfinite(number) else math.inf
 
 
 class _Progress:
@@ -247,8 +323,11 @@ class _Progress:
         gap = (gap.flip(0) if system.recurrence.reverse else gap).nan_to_num(math.inf)
         above = (gap > self.tolerance).nonzero()
         # What was solved stays solved, so that a longer solved beginning is progress too.
-        solved = int(above[0]) if len(above) else len(gap)
-        self.residuals.append(float(gap.max()))
+        self.note(float(gap.max()), int(above[0]) if len(above) else len(gap))
+
+    def note(self, residual: float, solved: int) -> None:
+        """Note the residual, and how many steps from the first are solved."""
+        self.residuals.append(residual)
         better = self.residuals[-1] < self.best or solved > self.solved
         self.since = 0 if better else self.since + 1
         self.best = min(self.best, self.residuals[-1])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -20,6 +21,10 @@ from ostinato.engines.parallel.course import Course
 from ostinato.engines.parallel.linearise import METHODS, Core, Group, Method, linearise
 from ostinato.engines.parallel.recurrence import described, recur
 
+if TYPE_CHECKING:
+    # What generates code is loaded where there is a device.
+    from ostinato.engines.parallel.device.newton import Kernels
+
 Maps = Sequence[tuple[Tensor, Tensor]]
 """For each group A and b, (T, B, ...)."""
 
@@ -32,11 +37,13 @@ class System:
         core: all steps of the core, on carries that are given.
         groups: the leaves of the carry that depend on each other.
         recurrence: first state, direction and masks.
+        kernels: generated code for iterations of Newton's method, where there is some.
     """
 
     core: Core
     groups: tuple[Group, ...]
     recurrence: Recurrence
+    kernels: Kernels | None = None
 
     @property
     def init(self) -> list[Tensor]:
@@ -60,6 +67,14 @@ class System:
         """The core on carries (T, B, ...), without masks."""
         new = self.core.run([leaf.flatten(0, 1) for leaf in carry])[: len(carry)]
         return [h.view_as(leaf) for h, leaf in zip(new, carry, strict=True)]
+
+    def held(self, values: Sequence[Tensor], before: Sequence[Tensor]) -> list[Tensor]:
+        """Values of the core, and the carries that the steps find where rows are not valid."""
+        valid = self.recurrence.valid
+        if valid is None:
+            return list(values)
+        pairs = zip(values, before, strict=True)
+        return [torch.where(rows_like(valid, f), f, h) for f, h in pairs]
 
     def linearise(self, carry: Sequence[Tensor], method: Method = METHODS["full"]) -> Maps:
         """For each group the Jacobian, or its stand-in, and the values on carries (T, B, ...)."""

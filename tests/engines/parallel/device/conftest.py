@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ostinato.engines.parallel import sequential
-from ostinato.engines.parallel.device import scan
+from ostinato.engines.parallel.device import chunks, scan
 
 
 @pytest.fixture
@@ -27,6 +27,6 @@ def in_parts(monkeypatch):
     """Cut the time into parts of some steps."""
 
     def cut(size):
-        monkeypatch.setattr(scan, "chunk", lambda steps, *_: min(steps, size))
+        monkeypatch.setattr(chunks, "chunk", lambda steps, *_: min(steps, size))
 
     return cut

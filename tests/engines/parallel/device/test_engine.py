@@ -43,7 +43,7 @@ def test_explain_names_the_form(in_parts, monkeypatch):
     layer, x = ost.RNN(AFFINE["Rotation"](), "parallel"), torch.randn(2, 9, 3)
     in_parts(4)
     notes = ost.explain(layer, x).as_dict()[0]["notes"]
-    assert notes == ["scan: generated kernels, 3 parts of 4 steps side by side"]
+    assert notes == ["scan in generated kernels, 3 parts of 4 steps side by side"]
     monkeypatch.setattr("ostinato.engines.parallel.device.scan.DEVICES", [])
     (note,) = ost.explain(layer, x).as_dict()[0]["notes"]
     assert note == "scan: torch's operations, log₂ T deep"

@@ -135,7 +135,7 @@ def test_which_tensors_have_a_kernel(monkeypatch):
 def test_words_for_what_is_run(in_parts):
     course, a, b, _ = prepare(*drawn("diagonal", 20, 1, 2, 1), "diagonal", False, None, None)
     assert scan.describe(course.form, a, b) == (
-        "scan: one generated kernel, the loop over time inside"
+        "scan in one generated kernel, the loop over time inside"
     )
     in_parts(8)
     assert "3 parts of 8 steps" in scan.describe(course.form, a, b)

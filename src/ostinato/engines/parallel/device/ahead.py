@@ -1,4 +1,4 @@
-"""Compile scans for a device that is not there, and say what they need of it."""
+"""Compile kernels for a device that is not there, and say what they need of it."""
 
 from __future__ import annotations
 
@@ -6,39 +6,53 @@ from typing import Any
 
 from ostinato.engines.fused.device.ahead import Resources, measured
 from ostinato.engines.fused.device.tiles import Tile
+from ostinato.engines.parallel.device.newton import made
 from ostinato.engines.parallel.device.ports import MASKS
 from ostinato.engines.parallel.device.scan import LANES, WARPS, function
 from ostinato.engines.parallel.device.source import Scan
+from ostinato.engines.parallel.device.sweep import Sweep
 
 _POINTERS = {"float32": "*fp32", "float64": "*fp64"}
+_COUNTS = ("T", "C", "lanes", "rows")
 
 
 def resources(scan: Scan, capability: int = 90) -> Resources:
-    """Compile one kernel with Triton and its assembler, lanes next to one another in memory.
+    """Compile a kernel of scans with Triton and its assembler, lanes next to one another in memory.
 
     Args:
         scan: the kernel.
         capability: of the device, ten times.
     """
-    return measured(scan.name, function(scan), _signature(scan), Tile(1, LANES, WARPS), capability)
-
-
-def _signature(scan: Scan) -> tuple[Any, Any, Any]:
-    """Types of the arguments, numbers that are fixed, and what is known of the others."""
     last = f"_lane_{scan.axes - 1}"
-    fixed = {a: 2 if scan.algebra.complex else 1 for a in scan.arguments if a.endswith(last)}
-    types = {argument: _type(argument, scan) for argument in scan.arguments} | {"N": "i32"}
-    fixed |= {"N": LANES} | {f"{mask}{last}": 0 for mask in scan.masks if scan.axes > 1}
+    fixed = {a: 1 + scan.algebra.complex for a in scan.arguments if a.endswith(last)}
+    fixed |= {f"{mask}{last}": 0 for mask in scan.masks if scan.axes > 1}
+    ports = ["a", *scan.read, *scan.written, *scan.ends]
+    signature = _signature(scan.arguments, scan.real, ports, fixed | {"N": LANES})
+    return measured(scan.name, function(scan), signature, Tile(1, LANES, WARPS), capability)
+
+
+def sweep_resources(sweep: Sweep, tile: Tile, capability: int = 90) -> Resources:
+    """Compile a kernel of Newton's method.
+
+    Args:
+        sweep: the kernel.
+        tile: what one program takes.
+        capability: of the device, ten times.
+    """
+    given = (sweep.core, sweep.real, sweep.backward, sweep.summary, sweep.masks)
+    ports = [*sweep.steps, *sweep.ends, *sweep.rows, *sweep.body.program.constants]
+    fixed = {"R": tile.rows, "U": tile.units}
+    signature = _signature(sweep.arguments, sweep.real, [*ports, "figures", "bound"], fixed)
+    return measured(sweep.name, made(*given)[1], signature, tile, capability)
+
+
+def _signature(
+    arguments: list[str], real: str, ports: list[str], fixed: dict[str, int]
+) -> tuple[Any, Any, Any]:
+    """Types of the arguments, numbers that are fixed, and what is known of the others."""
+    pointers = dict.fromkeys(ports, _POINTERS[real]) | dict.fromkeys(MASKS, "*u8")
+    types = {argument: pointers.get(argument, "i32") for argument in arguments}
     types |= dict.fromkeys(fixed, "constexpr")
-    return types, fixed, {
-        (i,): [["tt.divisibility", 16]]
-        for i, argument in enumerate(scan.arguments)
-        if argument not in fixed and argument not in ("T", "C", "lanes")
-    }  # fmt: skip
-
-
-def _type(argument: str, scan: Scan) -> str:
-    if argument in MASKS:
-        return "*u8"
-    ports = [*scan.read, *scan.written, *scan.ends, "a"]
-    return _POINTERS[scan.real] if argument in ports else "i32"
+    # Tensors begin at such addresses; their strides are taken to be as even.
+    even = [a for a in arguments if a not in fixed and a not in _COUNTS]
+    return types, fixed, {(arguments.index(a),): [["tt.divisibility", 16]] for a in even}

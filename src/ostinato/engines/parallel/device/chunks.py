@@ -15,8 +15,8 @@ _WAIT, _LAUNCH, _RATE = 0.7, 8.0, 2.5e6
 # Steps that are read together, about; and steps of the shortest part, whose multiples all are, so
 # that no step is left to be read alone.
 _TOGETHER, _LEAST = 4, 16
-# Lanes that a device holds at once.
-_LANES = 2**18
+# Lanes that a device holds at once; and parts that a launch may have.
+_LANES, _PARTS = 2**18, 2**15
 
 
 def chunk(steps: int, lanes: int, bytes_read: int, bytes_written: int) -> int:
@@ -43,7 +43,7 @@ def chunk(steps: int, lanes: int, bytes_read: int, bytes_written: int) -> int:
 def _sizes(steps: int, lanes: int) -> Iterator[int]:
     """Lengths of parts that the device has room for."""
     parts = 2
-    while parts * _LEAST <= steps and parts * lanes <= _LANES:
+    while parts * _LEAST <= steps and parts * lanes <= _LANES and parts <= _PARTS:
         yield _LEAST * -(-steps // (parts * _LEAST))
         parts *= 2
 

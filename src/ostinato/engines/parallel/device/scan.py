@@ -6,7 +6,8 @@ before each part, and then all parts run at once.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -18,8 +19,8 @@ from torch.nn.functional import pad
 
 from ostinato.engines.parallel.affine_map import Form
 from ostinato.engines.parallel.course import Course
+from ostinato.engines.parallel.device import chunks
 from ostinato.engines.parallel.device.algebra import Algebra
-from ostinato.engines.parallel.device.chunks import chunk
 from ostinato.engines.parallel.device.lanes import Lanes
 from ostinato.engines.parallel.device.source import HEAD, Scan
 
@@ -30,7 +31,7 @@ REALS = {
     torch.complex128: "float64",
 }
 # Channels of the largest unit; the matrices of larger ones find no room in registers.
-_LARGEST = 4
+LARGEST = 4
 # Kinds of devices; tests add the CPU, on which Triton interprets kernels.
 DEVICES = ["cuda"]
 # Lanes of a program, and its warps.
@@ -39,8 +40,13 @@ LANES, WARPS = 128, 4
 
 def compiled(form: Form, b: Tensor) -> bool:
     """Whether there is a kernel for a recurrence with such b."""
-    small = not form.axes or b.shape[-1] <= _LARGEST
-    return b.device.type in DEVICES and b.dtype in REALS and small and _has_triton()
+    small = not form.axes or b.shape[-1] <= LARGEST
+    return available(b.device) and b.dtype in REALS and small
+
+
+def available(device: torch.device) -> bool:
+    """Whether kernels run on a device."""
+    return device.type in DEVICES and _has_triton()
 
 
 def room(form: Form, like: Tensor) -> Tensor:
@@ -89,15 +95,19 @@ def chunk_of(form: Form, a: Tensor, b: Tensor) -> int:
     channels = b.shape[-1] if form.axes else 1
     lanes = b[0].numel() // channels
     read = channels * (1 + channels * (a.shape[0] > 1)) * b.element_size()
-    return chunk(len(b), lanes, read, channels * b.element_size())
+    return chunks.chunk(len(b), lanes, read, channels * b.element_size())
 
 
 def describe(form: Form, a: Tensor, b: Tensor) -> str:
     """How a recurrence is evaluated, in words."""
-    size, steps = chunk_of(form, a, b), len(b)
+    return f"scan in {in_words(len(b), chunk_of(form, a, b))}"
+
+
+def in_words(steps: int, size: int) -> str:
+    """How the time is cut into parts."""
     if size == steps:
-        return "scan: one generated kernel, the loop over time inside"
-    return f"scan: generated kernels, {-(-steps // size)} parts of {size} steps side by side"
+        return "one generated kernel, the loop over time inside"
+    return f"generated kernels, {-(-steps // size)} parts of {size} steps side by side"
 
 
 def _starts(course: Course, a: Tensor, b: Tensor, init: Tensor, size: int) -> Tensor:
@@ -109,7 +119,7 @@ def _starts(course: Course, a: Tensor, b: Tensor, init: Tensor, size: int) -> Te
     products = _planes(b, parts, lead, (*last, *last))
     _launch(course, size, {"a": a, "b": b, "product": products, "last": ends})
     starts[0] = init
-    cut = None if course.cut is None else _any(course, size)[:-1]
+    cut = None if course.cut is None else any_cut(course, size)[:-1]
     joined = Course(course.form, cut=cut)
     run(joined, products[:-1], ends[:-1], init, starts[1:])
     return starts
@@ -122,7 +132,7 @@ def _planes(like: Tensor, parts: int, lead: torch.Size, channels: tuple[int, ...
     return found.movedim(tuple(axes), tuple(-len(channels) + i for i, _ in enumerate(axes)))
 
 
-def _any(course: Course, size: int) -> Tensor:
+def any_cut(course: Course, size: int) -> Tensor:
     """In which parts (parts, B) a row is cut."""
     assert course.cut is not None
     cut = course.cut.flip(0) if course.reverse else course.cut
@@ -160,7 +170,7 @@ def _launch(course: Course, size: int, ports: dict[str, Tensor | None]) -> None:
     for port in given:
         arguments |= lanes.arguments(port, course.reverse and port not in scan.ends)
     grid = (-(-lanes.count // LANES), -(-steps // size))
-    with _quiet(b), torch.cuda.device(b.device if b.is_cuda else -1):
+    with on(b):
         function(scan)[grid](
             *(arguments[name] for name in scan.arguments), N=LANES, num_warps=WARPS, num_stages=1
         )
@@ -180,6 +190,15 @@ def _has_triton() -> bool:
     return find_spec("triton") is not None
 
 
-def _quiet(tensor: Tensor) -> AbstractContextManager[Any]:
-    """NumPy warns where a device computes infinity or NaN; the interpreter must not either."""
-    return np.errstate(all="ignore") if tensor.device.type == "cpu" else nullcontext()
+@contextmanager
+def on(tensor: Tensor) -> Iterator[None]:
+    """Where kernels for a tensor are launched.
+
+    NumPy warns where a device computes infinity or NaN; the interpreter must not either.
+    """
+    if tensor.is_cuda:
+        with torch.cuda.device(tensor.device):
+            yield
+    else:
+        with np.errstate(all="ignore"):
+            yield

@@ -1,0 +1,235 @@
+"""Newton's method on a device, for cores in which no element of the state depends on another's.
+
+States are held as (S, T, B, elements), S leaves of the carry.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from ostinato.compiler.fission import Fission
+from ostinato.core.recurrence import Recurrence
+from ostinato.engines.fused.device.blocks import power_of_two
+from ostinato.engines.fused.device.body import CoupledError
+from ostinato.engines.fused.device.module import functions
+from ostinato.engines.fused.device.tiles import Tile
+from ostinato.engines.fused.gradient import rows_contiguous
+from ostinato.engines.fused.layout import LowerError, to_rows
+from ostinato.engines.fused.lower import Core, lower
+from ostinato.engines.parallel.affine_map import Matrices, Pointwise
+from ostinato.engines.parallel.course import Course
+from ostinato.engines.parallel.device import chunks, scan
+from ostinato.engines.parallel.device.sweep import FIGURES, HEAD, Sweep
+from ostinato.engines.parallel.linearise import Group
+
+
+def lowered(fission: Fission, groups: Sequence[Group]) -> Core | None:
+    """The core in the language of generated code, if kernels can solve it.
+
+    Args:
+        fission: the split step.
+        groups: the leaves of its carry that depend on each other.
+    """
+    if len(groups) != 1 or groups[0].dense or groups[0].passes > scan.LARGEST:
+        return None
+    try:
+        core = lower(fission)
+        core = Core(core.carry, core.inputs, core.constants, core.new_carry, ())
+        made = [Sweep(core, "float32", backward, True, ()) for backward in (False, True)]
+        return None if any(each.body.missing for each in made) else core
+    except (LowerError, CoupledError):
+        return None
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The kernels of a core with what a call gives them.
+
+    Attributes:
+        core: the core.
+        recurrence: the call.
+        inputs: (T, B, ...), rows contiguous, of the dtype of the state.
+        constants: likewise.
+    """
+
+    core: Core
+    recurrence: Recurrence
+    inputs: list[Tensor]
+    constants: list[Tensor]
+
+    @cached_property
+    def init(self) -> Tensor:
+        """The first carry (S, B, elements)."""
+        return rows_of(pytree.tree_leaves(self.recurrence.init))
+
+    @cached_property
+    def masks(self) -> dict[str, Tensor]:
+        """(T, B), where A is the identity, and where nothing is carried over."""
+        valid, restart = self.recurrence.valid, self.recurrence.restart
+        found = {} if valid is None else {"identity": ~valid}
+        return found if restart is None else found | {"cut": restart}
+
+    @cached_property
+    def size(self) -> int:
+        """Steps of each part of the time."""
+        count, rows, elements = self.init.shape
+        read = sum(value.size for value in self.core.inputs) // elements + count
+        itemsize = self.init.element_size()
+        return chunks.chunk(
+            self.recurrence.steps, rows * elements, read * itemsize, count * itemsize
+        )
+
+    @cached_property
+    def tile(self) -> Tile:
+        """Rows and elements of a program."""
+        _, rows, elements = self.init.shape
+        units = min(scan.LANES, power_of_two(elements))
+        height = min(scan.LANES // units, power_of_two(rows))
+        return Tile(height, units, max(1, height * units // 32))
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """How many programs along rows, elements and parts."""
+        _, rows, elements = self.init.shape
+        return (*self.tile.grid(rows, elements), -(-self.recurrence.steps // self.size))
+
+    def __str__(self) -> str:
+        where = scan.in_words(self.recurrence.steps, self.size)
+        return f"f, J and the scan in {where}"
+
+    def iterate(self, states: Tensor, guess: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
+        """The next iterate, and the figures of this one.
+
+        Args:
+            states: the iterate.
+            guess: what states that were led astray begin again from.
+            bound: of the residual (1,).
+        """
+        new = torch.empty_like(states)
+        given = {"current": states, "new": new, "guess": guess, "init": self.init}
+        if self.recurrence.restart is not None:
+            given["fresh"] = rows_of(pytree.tree_leaves(self.recurrence.fresh))
+        figures = states.new_empty((math.prod(self.grid), len(FIGURES)))
+        self._passes(False, given, {"figures": figures, "bound": bound})
+        return new, figures.amax(0)
+
+    def back(self, before: Tensor, grads: Tensor) -> Tensor:
+        """λ, the gradient of f at all steps.
+
+        Args:
+            before: the carries that the steps find.
+            grads: the gradient of the states after them.
+        """
+        flow = torch.empty_like(grads)
+        self._passes(True, {"before": before, "grad": grads, "flow": flow}, {})
+        return flow
+
+    def _passes(self, backward: bool, given: dict[str, Tensor], watch: dict[str, Tensor]) -> None:
+        """All parts, from the states before them, which another pass finds."""
+        first = torch.zeros_like(self.init) if backward else self.init
+        starts, parts = first[:, None], self.grid[-1]
+        if parts > 1:
+            count, *shape = first.shape
+            product = first.new_empty(count * count, parts, *shape)
+            last, starts = (first.new_empty(count, parts, *shape) for _ in range(2))
+            self._launch(backward, given | {"product": product, "last": last}, {})
+            starts[:, 0] = first
+            self._join(backward, product, last, starts)
+        self._launch(backward, given | {"start": starts}, watch)
+
+    def _join(self, backward: bool, product: Tensor, last: Tensor, starts: Tensor) -> None:
+        """The states before the parts, by one recurrence over all but the last."""
+        count, form = len(last), Pointwise() if len(last) == 1 else Matrices()
+        course = Course(form, self.recurrence.reverse is not backward, cut=self.masks.get("cut"))
+        cut = None if course.cut is None else scan.any_cut(course, self.size)[:-1]
+        a = product.view(count, count, *product.shape[1:]).movedim((0, 1), (-2, -1))
+        b, h = last.movedim(0, -1), starts.movedim(0, -1)
+        if count == 1:
+            a, b, h = a[..., 0, 0], b[..., 0], h[..., 0]
+        scan.run(Course(form, cut=cut), a[:-1], b[:-1], h[0], h[1:])
+
+    def _launch(self, backward: bool, given: dict[str, Tensor], watch: dict[str, Tensor]) -> None:
+        recurrence, real = self.recurrence, scan.REALS[self.init.dtype]
+        sweep, function = made(self.core, real, backward, "last" in given, tuple(self.masks))
+        given = given | {name: mask.view(torch.uint8)[None] for name, mask in self.masks.items()}
+        given |= {f"input_{i}": each[None] for i, each in enumerate(self.inputs)}
+        arguments: dict[str, Any] = {"T": recurrence.steps, "C": self.size, **watch}
+        arguments |= {f"const_{i}": each for i, each in enumerate(self.constants)}
+        arguments["rows"] = self.init.shape[1]
+        for port in (*sweep.steps, *sweep.ends):
+            downwards = port in sweep.steps and recurrence.reverse is not backward
+            arguments |= _port(port, given[port], downwards)
+        for port in sweep.rows:
+            arguments |= _port(port, given[port][:, None], False)
+        with scan.on(self.init):
+            function[self.grid](
+                *(arguments[name] for name in sweep.arguments),
+                R=self.tile.rows,
+                U=self.tile.units,
+                num_warps=self.tile.warps,
+                num_stages=1,
+            )
+
+
+@cache
+def made(
+    core: Core, real: str, backward: bool, summary: bool, masks: tuple[str, ...]
+) -> tuple[Sweep, Any]:
+    """A kernel and its function, which Triton compiles when it is first called."""
+    sweep = Sweep(core, real, backward, summary, masks)
+    return sweep, functions(HEAD + "\n\n" + sweep.text, [sweep.name])[sweep.name]
+
+
+def kernels(
+    core: Core,
+    fission: Fission,
+    recurrence: Recurrence,
+    fed: Sequence[Tensor],
+    constants: Sequence[Tensor],
+) -> Kernels:
+    """The kernels of a core for a call.
+
+    Args:
+        core: the core.
+        fission: the step that it comes from.
+        recurrence: the call.
+        fed: values of `Fission.inputs`, for T·B rows.
+        constants: values of `Fission.constants`.
+    """
+    state = pytree.tree_leaves(recurrence.init)[0]
+    batch = (recurrence.steps, len(state))
+    inputs = [
+        rows_contiguous(to_rows(value.detach(), node, *batch).to(state.dtype))
+        for value, node in zip(fed, fission.inputs, strict=True)
+    ]
+    held = [value.detach().to(state.dtype).contiguous() for value in constants]
+    return Kernels(core, recurrence, inputs, held)
+
+
+def rows_of(leaves: Sequence[Tensor]) -> Tensor:
+    """Leaves (B, ...) as (S, B, elements)."""
+    return torch.stack([leaf.detach().reshape(len(leaf), -1) for leaf in leaves])
+
+
+def stacked(leaves: Sequence[Tensor]) -> Tensor:
+    """Leaves (T, B, ...) as (S, T, B, elements)."""
+    return torch.stack([leaf.detach().reshape(*leaf.shape[:2], -1) for leaf in leaves])
+
+
+def _port(name: str, tensor: Tensor, reverse: bool) -> dict[str, Any]:
+    """What a kernel is told of (S, T, B, ...), from the step that is run first."""
+    plane, time, row = tensor.stride()[:3]
+    return {
+        name: tensor[:, -1] if reverse else tensor,
+        f"{name}_time": -time if reverse else time,
+        f"{name}_row": row,
+        f"{name}_plane": plane,
+    }
