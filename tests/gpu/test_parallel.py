@@ -34,6 +34,7 @@ def test_newtons_method(name, steps):
     with ost.newton() as solves:
         found = outcome(layer, x.cuda(), **{name: mask.cuda() for name, mask in masks.items()})
     assert {solve.outcome for solve in solves} == {Outcome.CONVERGED}
+    assert all((solve.form is not None) == name.startswith("Para") for solve in solves)
     for a, b in zip(found, expected, strict=True):
         torch.testing.assert_close(a, b, atol=1e-9, rtol=1e-9)
 

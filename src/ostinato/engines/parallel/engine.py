@@ -113,7 +113,9 @@ class Parallel:
 def _windows(plan: Plan, recurrence: Recurrence, size: int | None) -> Iterator[slice]:
     """Parts of the time, in the order in which they are run."""
     states = leaves(recurrence.init)
-    each = sum(map(torch.numel, states)) * max(group.passes for group in plan.groups)
+    # Kernels hold no Jacobians in memory.
+    passes = 1 if plan.lowered else max(group.passes for group in plan.groups)
+    each = sum(map(torch.numel, states)) * passes
     most = _NUMBERS_AFFINE if plan.affine else _NUMBERS
     most = most if states[0].device.type == "cpu" else _NUMBERS_DEVICE
     size = size or max(64, most // max(1, each))

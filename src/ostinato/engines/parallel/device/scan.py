@@ -21,7 +21,6 @@ from ostinato.engines.parallel.affine_map import Form
 from ostinato.engines.parallel.course import Course
 from ostinato.engines.parallel.device import chunks
 from ostinato.engines.parallel.device.algebra import Algebra
-from ostinato.engines.parallel.device.lanes import Lanes
 from ostinato.engines.parallel.device.source import HEAD, Scan
 
 REALS = {
@@ -143,6 +142,9 @@ def any_cut(course: Course, size: int) -> Tensor:
 
 def _launch(course: Course, size: int, ports: dict[str, Tensor | None]) -> None:
     """Run one kernel over all lanes and parts."""
+    # Here and below: the modules bring the generator of code with them.
+    from ostinato.engines.parallel.device.lanes import Lanes
+
     given = {
         port: tensor if port == "a" else tensor.resolve_conj()
         for port, tensor in ports.items()
@@ -179,7 +181,6 @@ def _launch(course: Course, size: int, ports: dict[str, Tensor | None]) -> None:
 @cache
 def function(scan: Scan) -> Any:
     """The function of a kernel, which Triton compiles when it is first called."""
-    # Imported here: the modules bring the generator of code with them.
     from ostinato.engines.fused.device.module import functions
 
     return functions(HEAD + "\n\n" + scan.text, [scan.name])[scan.name]
