@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx, nn
@@ -28,12 +28,15 @@ from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt, Engine, engines, note
 from ostinato.core.state import State, index, leaves, map_state
 from ostinato.engines.fused.verify import disagreement
-from ostinato.engines.parallel.device import scan
 from ostinato.engines.parallel.evaluate import Plan, evaluate
 from ostinato.engines.parallel.linearise import groups
 from ostinato.engines.parallel.newton import Newton, Solve, UnsolvedError, newton_states
 from ostinato.engines.parallel.solves import current, report
 from ostinato.engines.parallel.system import affine_states
+
+if TYPE_CHECKING:
+    # What generates code is loaded where there is a device.
+    from ostinato.engines.fused.lower import Core
 
 logger = logging.getLogger("ostinato")
 # Derivatives of the core that are taken; a dense A of more columns costs more than it saves.
@@ -183,10 +186,8 @@ def _plan(recurrence: Recurrence) -> Plan | str:
         return reason
     parts = stages(fission)
     plan = Plan(fission, parts, _tangent(parts, recurrence), groups(found), found.affine)
-    if not plan.affine and scan.available(leaves(recurrence.init)[0].device):
-        from ostinato.engines.parallel.device.newton import lowered
-
-        plan = replace(plan, lowered=lowered(fission, plan.groups))
+    if not found.affine:
+        plan = replace(plan, lowered=_lowered(plan, recurrence))
     passes = max(group.passes for group in plan.groups)
     if passes > _PASSES:
         return f"{passes} elements of the state depend on each other; up to {_PASSES} are solved"
@@ -197,6 +198,17 @@ def _plan(recurrence: Recurrence) -> Plan | str:
     except OstinatoError as error:
         # Whoever runs the step will say so too.
         return f"the step breaks its contract: {error}"
+
+
+def _lowered(plan: Plan, recurrence: Recurrence) -> Core | None:
+    """The core in the language of generated code, where a device runs that."""
+    from ostinato.engines.parallel.device import scan
+
+    if not scan.available(leaves(recurrence.init)[0].device):
+        return None
+    from ostinato.engines.parallel.device.newton import lowered
+
+    return lowered(plan.fission, plan.groups)
 
 
 def _tangent(parts: Stages, recurrence: Recurrence) -> fx.GraphModule:

@@ -19,7 +19,6 @@ from ostinato.core.state import rows_like
 from ostinato.engines.parallel import sequential
 from ostinato.engines.parallel.affine_map import Form
 from ostinato.engines.parallel.course import Course
-from ostinato.engines.parallel.device import scan
 from ostinato.engines.parallel.log_depth import log_depth, pick
 
 
@@ -153,6 +152,9 @@ def _loop(form: Form, b: Tensor) -> ModuleType | None:
     """What runs such recurrences, C++ or Triton; None: torch's own operations."""
     if sequential.compiled(b):
         return sequential
+    # Imported here: on the CPU nothing else is needed.
+    from ostinato.engines.parallel.device import scan
+
     return scan if scan.compiled(form, b) else None
 
 
