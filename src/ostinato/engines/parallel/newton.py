@@ -220,9 +220,7 @@ def iterate_on_device(kernels: Kernels, guess: Tensor, options: Newton) -> tuple
     progress = _Progress(options.tolerance or TOLERANCE[guess.dtype])
     while True:
         scale = 1 + size
-        new, figures = kernels.iterate(
-            states, guess, guess.new_tensor([progress.tolerance * scale])
-        )
+        new, figures = kernels.iterate(states, guess, progress.tolerance * scale)
         gap, change, size, left = figures.tolist()
         progress.note(_finite(gap / scale), guess.shape[1] - int(left))
         ended = progress.ended(_finite(change / scale), options.iterations)

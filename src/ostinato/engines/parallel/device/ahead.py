@@ -13,7 +13,7 @@ from ostinato.engines.parallel.device.source import Scan
 from ostinato.engines.parallel.device.sweep import Sweep
 
 _POINTERS = {"float32": "*fp32", "float64": "*fp64"}
-_COUNTS = ("T", "C", "lanes", "rows")
+_UNEVEN = ("T", "C", "lanes", "rows", "bound")
 
 
 def resources(scan: Scan, capability: int = 90) -> Resources:
@@ -42,7 +42,7 @@ def sweep_resources(sweep: Sweep, tile: Tile, capability: int = 90) -> Resources
     given = (sweep.core, sweep.real, sweep.backward, sweep.summary, sweep.masks)
     ports = [*sweep.steps, *sweep.ends, *sweep.rows, *sweep.body.program.constants]
     fixed = {"R": tile.rows, "U": tile.units}
-    signature = _signature(sweep.arguments, sweep.real, [*ports, "figures", "bound"], fixed)
+    signature = _signature(sweep.arguments, sweep.real, [*ports, "figures"], fixed)
     return measured(sweep.name, made(*given)[1], signature, tile, capability)
 
 
@@ -52,7 +52,8 @@ def _signature(
     """Types of the arguments, numbers that are fixed, and what is known of the others."""
     pointers = dict.fromkeys(ports, _POINTERS[real]) | dict.fromkeys(MASKS, "*u8")
     types = {argument: pointers.get(argument, "i32") for argument in arguments}
+    types |= {"bound": "fp32"} if "bound" in types else {}
     types |= dict.fromkeys(fixed, "constexpr")
     # Tensors begin at such addresses; their strides are taken to be as even.
-    even = [a for a in arguments if a not in fixed and a not in _COUNTS]
+    even = [a for a in arguments if a not in fixed and a not in _UNEVEN]
     return types, fixed, {(arguments.index(a),): [["tt.divisibility", 16]] for a in even}

@@ -105,13 +105,13 @@ class Kernels:
         where = scan.in_words(self.recurrence.steps, self.size)
         return f"f, J and the scan in {where}"
 
-    def iterate(self, states: Tensor, guess: Tensor, bound: Tensor) -> tuple[Tensor, Tensor]:
+    def iterate(self, states: Tensor, guess: Tensor, bound: float) -> tuple[Tensor, Tensor]:
         """The next iterate, and the figures of this one.
 
         Args:
             states: the iterate.
             guess: what states that were led astray begin again from.
-            bound: of the residual (1,).
+            bound: of what a solved step may be off its equation.
         """
         new = torch.empty_like(states)
         given = {"current": states, "new": new, "guess": guess, "init": self.init}
@@ -132,7 +132,7 @@ class Kernels:
         self._passes(True, {"before": before, "grad": grads, "flow": flow}, {})
         return flow
 
-    def _passes(self, backward: bool, given: dict[str, Tensor], watch: dict[str, Tensor]) -> None:
+    def _passes(self, backward: bool, given: dict[str, Tensor], watch: dict[str, Any]) -> None:
         """All parts, from the states before them, which another pass finds."""
         first = torch.zeros_like(self.init) if backward else self.init
         starts, parts = first[:, None], self.grid[-1]
@@ -156,7 +156,7 @@ class Kernels:
             a, b, h = a[..., 0, 0], b[..., 0], h[..., 0]
         scan.run(Course(form, cut=cut), a[:-1], b[:-1], h[0], h[1:])
 
-    def _launch(self, backward: bool, given: dict[str, Tensor], watch: dict[str, Tensor]) -> None:
+    def _launch(self, backward: bool, given: dict[str, Tensor], watch: dict[str, Any]) -> None:
         recurrence, real = self.recurrence, scan.REALS[self.init.dtype]
         sweep, function = made(self.core, real, backward, "last" in given, tuple(self.masks))
         given = given | {name: mask.view(torch.uint8)[None] for name, mask in self.masks.items()}

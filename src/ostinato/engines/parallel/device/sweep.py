@@ -148,7 +148,6 @@ class Sweep:
         if not self.summary:
             lines += [f"{name} = {zero}" for name in ("gap", "change", "size")]
             lines += ["unsolved = tl.zeros((R, U), tl.int32) + T", "step = first + 0"]
-            lines.append("solved_at = tl.load(bound)")
         return lines
 
     def _loop(self) -> list[str]:
@@ -200,7 +199,7 @@ class Sweep:
         return [
             *lines,
             "gap = maximum(gap, off)",
-            "unsolved = tl.where((off <= solved_at) | (unsolved < T), unsolved, step)",
+            "unsolved = tl.where((off <= bound) | (unsolved < T), unsolved, step)",
             "step += 1",
         ]
 
