@@ -28,7 +28,8 @@ for kind, *given in json.loads(sys.argv[1]):
     if kind == "scan":
         size, turned, real, summary, gradient = given
         masks = ("identity", "cut") if gradient else ()
-        scan = Scan(Algebra(size, turned), 1 + gradient, real, summary, False, False, masks, gradient)
+        algebra, axes = Algebra(size, turned), 1 + gradient
+        scan = Scan(algebra, axes, real, summary, masks=masks, gradient=gradient)
         found.append(asdict(resources(scan)))
     else:
         name, backward, summary, masks = given
@@ -71,7 +72,12 @@ def compiled(kernels, folder):
 def test_nothing_spills(kernels, tmp_path):
     pytest.importorskip("triton")
     for kernel, found in zip(kernels, compiled(kernels, tmp_path), strict=True):
-        most = 128 if kernel[0] == "sweep" else 64 if kernel[1] <= 2 else 255
+        # A thread may have 64 where a multiprocessor is to hold half of all threads that it can.
+        small = kernel[0] == "scan" and kernel[1:4] in (
+            (1, False, "float32"),
+            (2, False, "float32"),
+        )
+        most = 64 if small else 128 if kernel[0] == "sweep" else 255
         assert 0 < found["registers"] <= most, (kernel, found)
         assert found["spilled"] == 0, (kernel, found)
         if kernel[0] == "scan":
