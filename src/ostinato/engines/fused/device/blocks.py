@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ostinato.engines.fused import ir
 from ostinato.engines.fused.ir import Value
-from ostinato.engines.fused.schedule import View
+from ostinato.engines.fused.schedule import View, view
 
 _FUNCTIONS = {
     **{op: f"{{0}} {sign} {{1}}" for op, sign in zip(
@@ -107,3 +107,25 @@ def power_of_two(n: int) -> int:
 def is_whole(seen: View) -> bool:
     """Whether a view shows all elements of its root in their order."""
     return seen.offset == 0 and seen.contiguous and math.prod(seen.shape) == seen.root.size
+
+
+def is_copy(value: Value) -> bool:
+    """Whether a value is another one in the order of its elements."""
+    return value.op == "mul" and ir.is_number(value.args[1], 1)
+
+
+def place(value: Value, given: frozenset[Value], copies: Collection[Value]) -> View:
+    """Where a value lies; a copy of all elements in their order lies where they do.
+
+    Args:
+        value: the value.
+        given: values that lie in memory of their own.
+        copies: rearrangements that are no views.
+    """
+    seen = view(value, given, copies)
+    root = seen.root
+    if root not in given and is_copy(root):
+        inner = place(root.args[0], given, copies)
+        if inner.root.op != "number" and is_whole(inner):
+            return View(inner.root, *(seen.offset, seen.shape, seen.strides))
+    return seen

@@ -20,6 +20,7 @@ from ostinato.engines.fused.device.blocks import (
     is_whole,
     literal,
     load,
+    place,
     power_of_two,
     store,
 )
@@ -27,7 +28,7 @@ from ostinato.engines.fused.device.multiply import Products
 from ostinato.engines.fused.emit import aligned, collapsed
 from ostinato.engines.fused.ir import Shape, Value
 from ostinato.engines.fused.program import Program
-from ostinato.engines.fused.schedule import View, plain_view, row_major, view
+from ostinato.engines.fused.schedule import View, plain_view, row_major
 
 # A block, and where it lies in a value: the first element, and axes with their strides.
 Piece = tuple[Block, int, Sequence[int], tuple[int, ...]]
@@ -125,14 +126,8 @@ class Body:
     # Reading.
 
     def view(self, value: Value) -> View:
-        """Where a value lies; a copy of all elements in their order lies where they do."""
-        seen = view(value, self.given, self.copies)
-        root = seen.root
-        if root.op == "mul" and root not in self.given and ir.is_number(root.args[1], 1):
-            inner = self.view(root.args[0])
-            if inner.root.op != "number" and is_whole(inner):
-                return View(inner.root, *(seen.offset, seen.shape, seen.strides))
-        return seen
+        """Where a value lies."""
+        return place(value, self.given, self.copies)
 
     def operand(self, value: Value, shape: Shape) -> Block:
         """A value, repeated to a shape."""

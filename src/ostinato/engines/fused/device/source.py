@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ostinato.engines.fused import ir
-from ostinato.engines.fused.device.blocks import load, power_of_two, store
+from ostinato.engines.fused.device.blocks import is_copy, load, power_of_two, store
 from ostinato.engines.fused.device.body import Body, CoupledError
 from ostinato.engines.fused.device.heads import HeadBody
 from ostinato.engines.fused.ir import Value
@@ -89,7 +89,7 @@ def module(sources: Iterable[Source]) -> str:
 
 def _apart(program: Program, states: dict[Value, Value], real: str, precision: str) -> Body | None:
     """The step on some elements of a row, if none depends on others than those of its head."""
-    elements, heads = max((leaf.size for leaf in states), default=0), _heads(program)
+    elements, heads = _elements(program, states), _heads(program)
     try:
         if heads and elements % heads == 0:
             body: Body = HeadBody(heads, program, states, real, precision, elements)
@@ -100,11 +100,22 @@ def _apart(program: Program, states: dict[Value, Value], real: str, precision: s
     return None if body.missing else body
 
 
+def _elements(program: Program, states: dict[Value, Value]) -> int:
+    """Elements of a row: of the state, or of what is computed where there is none."""
+    made = (v for v in _made(program) if v.op in ir.POINTWISE and not is_copy(v))
+    return max((value.size for value in states or made), default=0)
+
+
 def _heads(program: Program) -> int:
     """How many heads the products of a program have; 0 if none has any."""
-    values = ir.reachable(program.roots, frozenset(program.read.values()))
-    shapes = [value.args[1].shape for value in values if value.op == "matmul" and value.args]
+    shapes = [value.args[1].shape for value in _made(program) if value.op == "matmul"]
     return next((shape[0] for shape in shapes if len(shape) == 3), 0)
+
+
+def _made(program: Program) -> list[Value]:
+    """What a program computes."""
+    given = frozenset(program.read.values())
+    return [value for value in ir.reachable(program.roots, given) if value not in given]
 
 
 def _whole(make: Callable[..., Body]) -> Body:
@@ -170,7 +181,7 @@ def _loop(program: Program, body: Body) -> list[str]:
     loads = [f"{name} = {text}" for name, text in body.loads.items()]
     # Sums and products may read ports in the middle of a step.
     single = [*loads, *body.lines, *read, *put_out]
-    if not body.elements or body.products.elements or not loads:
+    if not body.elements or not body.states or body.products.elements or not loads:
         return ["for _ in steps(T):", *(f"    {line}" for line in single)]
     several = []
     for i in range(_TOGETHER):
