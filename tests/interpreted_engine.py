@@ -12,14 +12,14 @@ class Interpreted(FusedLoop):
     summary = "Triton's interpreter, for tests"
     rank = -1
 
-    def __init__(self):
-        super().__init__(lambda _: Triton("cpu"))
+    def __init__(self, form):
+        super().__init__(lambda _: Triton("cpu", form))
 
 
-def install():
-    """Make it available as "triton"."""
+def install(form=None):
+    """Make it available as "triton", in a form of loops that is taken wherever it can be."""
     registry.engines()
-    registry.register(Interpreted())
+    registry.register(Interpreted(form))
 
 
 def remove():

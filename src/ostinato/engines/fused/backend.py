@@ -71,12 +71,13 @@ class Triton:
 
     Args:
         device: "cuda"; or "cpu" for Triton's interpreter.
+        form: that loops take; None: the one that is estimated to be the fastest.
     """
 
     window = 2**30
 
-    def __init__(self, device: str = "cuda") -> None:
-        self.device = device
+    def __init__(self, device: str = "cuda", form: str | None = None) -> None:
+        self.device, self._form = device, form
 
     def obstacle(self) -> str | None:
         """Whether Triton is there."""
@@ -92,7 +93,7 @@ class Triton:
         """As Triton's source; it is compiled when it is first called."""
         from ostinato.engines.fused.device.kernel import DeviceKernel
 
-        return DeviceKernel(core, dtype, self.device)
+        return DeviceKernel(core, dtype, self.device, self._form)
 
     def prepare(self, stages: Stages) -> None:
         """Nothing: torch's products are the fastest there."""

@@ -23,7 +23,7 @@ from ostinato.compiler.stages import Stages, stages
 from ostinato.compiler.trace import Trace, TraceError, trace
 from ostinato.core.errors import EngineError
 from ostinato.core.recurrence import Recurrence
-from ostinato.core.registry import Doubt
+from ostinato.core.registry import Doubt, note
 from ostinato.core.state import State, index, leaves, map_state, split
 from ostinato.engines.fused import operator
 from ostinato.engines.fused.backend import Backend, backend
@@ -110,6 +110,9 @@ class FusedLoop:
         """The last carry and the outputs, leaves (T, ...)."""
         plan = self._planned(recurrence)
         assert isinstance(plan, Plan)
+        rows = len(leaves(recurrence.init)[0])
+        if form := plan.kernel.form(rows, recurrence.steps):
+            note(form)
         with torch.autocast(plan.backend.device, enabled=False):
             return _evaluate(plan, recurrence.without_masks())
 

@@ -30,6 +30,9 @@ class Loop(Protocol):
     programs: dict[str, Program]
     optional: Any
 
+    def form(self, rows: int, steps: int) -> str | None:
+        """Which form the loop takes, and why; None where there is but one."""
+
     def room(self, shape: tuple[int, ...]) -> Tensor:
         """A tensor of arbitrary numbers, where the kernel runs."""
 

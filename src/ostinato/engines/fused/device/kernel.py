@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,10 @@ from torch import Tensor
 
 from ostinato.engines.fused import ir
 from ostinato.engines.fused.derive import Backward, derive
+from ostinato.engines.fused.device.alternating import WINDOW, Alternating
+from ostinato.engines.fused.device.forms import ALTERNATING, Form, choose_form
 from ostinato.engines.fused.device.module import functions
+from ostinato.engines.fused.device.port import Port, arguments
 from ostinato.engines.fused.device.sinks import Sinks, places, with_sinks
 from ostinato.engines.fused.device.source import Source, module, source
 from ostinato.engines.fused.device.tiles import choose
@@ -26,19 +29,6 @@ from ostinato.engines.fused.programs import backward_program, forward_program
 _REALS = {torch.float32: "float32", torch.float64: "float64"}
 # What torch's own products are allowed to do.
 _PRECISIONS = {"highest": "ieee", "high": "tf32x3", "medium": "tf32"}
-# Weights that a program reads again at every step: more, and a launch for each step is no slower.
-_MOST_ELEMENTS = 2**20
-# Elements of a row that 16 rows leave registers for.
-_WIDEST = 2**11
-
-
-@dataclass(frozen=True)
-class Port:
-    """A tensor as a kernel sees it: from the first step, with distances of steps and rows."""
-
-    tensor: Tensor
-    time: int = 0
-    row: int = 0
 
 
 class DeviceKernel:
@@ -48,10 +38,13 @@ class DeviceKernel:
         core: the core.
         dtype: float32 or float64.
         device: the kind of device, "cuda"; or "cpu" with Triton's interpreter.
+        wanted: the form of functions that can take it; None: the one estimated to be the fastest.
     """
 
-    def __init__(self, core: Core, dtype: torch.dtype, device: str = "cuda") -> None:
-        self.core, self.dtype, self.device = core, dtype, device
+    def __init__(
+        self, core: Core, dtype: torch.dtype, device: str = "cuda", wanted: str | None = None
+    ) -> None:
+        self.core, self.dtype, self.device, self._wanted = core, dtype, device, wanted
         self.backward: Backward = derive(core)
         reverse = backward_program(core, self.backward)
         needed = {p: v for p, v in reverse.sums.items() if int(p.split("_")[1]) not in core.numbers}
@@ -65,7 +58,11 @@ class DeviceKernel:
         self.programs = {p.name: _with_constants(core, p) for p in programs}
         self.optional: dict[str, frozenset[str]] = dict.fromkeys(self.programs, frozenset())
         self._made: dict[str, tuple[dict[str, Source], dict[str, Any]]] = {}
-        self._refuse()
+        real = _REALS[dtype]
+        self._alternating = {n: Alternating(p, real) for n, p in self.programs.items()}
+        self._forms: dict[tuple[str, str, int, bool], Form] = {}
+        for name in self.programs:
+            self._form(name, 1, 1)
 
     def sources(self, precision: str) -> dict[str, Source]:
         """The generated kernels, by the names of the programs.
@@ -85,16 +82,21 @@ class DeviceKernel:
             self._made[precision] = sources, functions(module(sources.values()), sources)
         return self._made[precision]
 
-    def _refuse(self) -> None:
-        """Decline what a program cannot hold."""
-        for made in self._compiled()[0].values():
-            if made.products > _MOST_ELEMENTS:
-                raise LowerError(
-                    f"{made.products} recurrent weights do not fit on chip, and would be read anew "
-                    "by every program at every step"
-                )
-            if made.widest > _WIDEST and not made.elements:
+    def form(self, rows: int, steps: int) -> str:
+        """Which form the forward loop takes, and why."""
+        return str(self._form("forward", rows, steps))
+
+    def _form(self, name: str, rows: int, steps: int) -> Form:
+        """The form of one function."""
+        made, division = self._compiled()[0][name], self._alternating[name].division
+        replayed = steps >= 2 * WINDOW
+        key = name, made.precision, rows, replayed
+        if key not in self._forms:
+            form = choose_form(made, division, rows, replayed, self._wanted)
+            if form is None:
                 raise LowerError(f"rows of {made.widest} elements do not fit into registers")
+            self._forms[key] = form
+        return self._forms[key]
 
     def room(self, shape: tuple[int, ...]) -> Tensor:
         """A tensor of arbitrary numbers."""
@@ -126,21 +128,28 @@ class DeviceKernel:
             steps: T.
             rows: B.
         """
+        with _quiet(self.device):
+            if self._form(name, rows, steps).name == ALTERNATING:
+                self._alternating[name].run(ports, constants, steps, rows)
+            else:
+                self._run_on_chip(name, ports | constants, steps, rows)
+
+    def _run_on_chip(self, name: str, ports: dict[str, Port], steps: int, rows: int) -> None:
+        """One kernel for all steps."""
         sources, functions = self._compiled()
         made = sources[name]
         tile = choose(made, rows)
         grid = tile.grid(rows, made.elements)
-        given = _arguments(ports | constants) | {"T": steps, "rows": rows}
+        given = arguments(ports) | {"T": steps, "rows": rows}
         if made.width:
             given["memory"] = self.room((math.prod(grid) * tile.rows, made.width))
-        with _quiet(self.device):
-            functions[name][grid](
-                *(given[argument] for argument in made.arguments),
-                R=tile.rows,
-                U=tile.units,
-                num_warps=tile.warps,
-                num_stages=1,
-            )
+        functions[name][grid](
+            *(given[argument] for argument in made.arguments),
+            R=tile.rows,
+            U=tile.units,
+            num_warps=tile.warps,
+            num_stages=1,
+        )
 
     def reverse(
         self,
@@ -180,14 +189,6 @@ def _with_constants(core: Core, program: Program) -> Program:
     used = set(ir.reachable(program.roots, frozenset(program.read.values())))
     named = {f"const_{i}": value for i, value in enumerate(core.constants) if value in used}
     return replace(program, constants=named)
-
-
-def _arguments(ports: dict[str, Port]) -> dict[str, Any]:
-    """What a kernel is given, by the names of its arguments."""
-    given: dict[str, Any] = {}
-    for name, port in ports.items():
-        given |= {name: port.tensor, f"{name}_time": port.time, f"{name}_row": port.row}
-    return given
 
 
 def _quiet(device: str) -> AbstractContextManager[Any]:

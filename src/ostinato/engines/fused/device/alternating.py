@@ -1,0 +1,154 @@
+"""Products by torch, and a kernel for what lies between: for weights that do not fit on chip.
+
+A device's own products spread the matrices over all of its processors; what remains of a step is
+one kernel more, or a few where products wait for one another.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ostinato.engines.fused.device.module import functions
+from ostinato.engines.fused.device.port import Port
+from ostinato.engines.fused.device.segments import divide
+from ostinato.engines.fused.device.source import Source, module, source
+from ostinato.engines.fused.device.tiles import choose
+from ostinato.engines.fused.ir import Value
+from ostinato.engines.fused.program import Program
+
+# Steps that are recorded and replayed together; even, since states change places at every step.
+WINDOW = 16
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where the values of a loop lie.
+
+    Attributes:
+        rows: B.
+        sequences: ports of all steps, each with the elements of a row.
+        states: of each leaf that the loop carries, two tensors (B, size): one is read while the
+            other is written.
+        fixed: tensors that are the same at every step: constants, what stages of one step hand
+            to one another (B, size), and memory of kernels.
+    """
+
+    rows: int
+    sequences: dict[str, tuple[Port, int]]
+    states: tuple[tuple[Tensor, Tensor], ...]
+    fixed: dict[str, Tensor]
+
+    def at(self, step: int) -> dict[str, Tensor]:
+        """The tensors of one step."""
+        found = dict(self.fixed)
+        for name, (port, size) in self.sequences.items():
+            found[name] = port.at(step, self.rows, size)
+        for i, pair in enumerate(self.states):
+            found |= {f"state_{i}": pair[step % 2], f"next_{i}": pair[1 - step % 2]}
+        return found
+
+
+class Alternating:
+    """A program whose products torch computes.
+
+    Args:
+        program: what is computed, without sums.
+        real: the type of numbers, "float32" or "float64".
+    """
+
+    def __init__(self, program: Program, real: str) -> None:
+        self.division, self._real = divide(program), real
+
+    @cached_property
+    def sources(self) -> dict[str, Source]:
+        """The kernels, by the names of the stages."""
+        # None of them multiplies: the precision of products is torch's affair.
+        made = (source(stage, self._real, "ieee") for stage in self.division.programs)
+        return {each.program.name: each for each in made}
+
+    @cached_property
+    def _functions(self) -> dict[str, Any]:
+        return functions(module(self.sources.values()), self.sources)
+
+    @torch.no_grad()
+    def run(
+        self, ports: dict[str, Port], constants: dict[str, Port], steps: int, rows: int
+    ) -> None:
+        """All steps.
+
+        Args:
+            ports: by name.
+            constants: ports of constants.
+            steps: T.
+            rows: B.
+        """
+        frame = self._frame(ports, constants, rows)
+        self._advance(frame, steps)
+        for i, leaf in enumerate(self.division.states):
+            ports[f"last_{i}"].at(0, rows, leaf.size).copy_(frame.states[i][steps % 2])
+
+    def _frame(self, ports: dict[str, Port], constants: dict[str, Port], rows: int) -> Frame:
+        """The places of a call, with the states before its first step."""
+        division = self.division
+        like = next(iter(ports.values())).tensor
+        fixed = {name: port.tensor for name, port in constants.items()}
+        for name, value in division.kept.items():
+            fixed[name] = like.new_empty((rows, value.size))
+        for name, made in self.sources.items():
+            tile = choose(made, rows)
+            programs = math.prod(tile.grid(rows, made.elements))
+            fixed[f"{name}.memory"] = like.new_empty((programs * tile.rows, made.width))
+        states = []
+        for i, leaf in enumerate(division.states):
+            first = ports[f"first_{i}"].at(0, rows, leaf.size)
+            states.append((first.clone(), torch.empty_like(first)))
+        sequences = {n: (ports[n], v.size) for n, v in division.sequences.items()}
+        return Frame(rows, sequences, tuple(states), fixed)
+
+    def _advance(self, frame: Frame, steps: int) -> None:
+        """Some steps, from the first one on."""
+        for step in range(steps):
+            found = frame.at(step)
+            for stage in self.division.stages:
+                if isinstance(stage, Program):
+                    self._launch(self.sources[stage.name], found, frame.rows)
+                else:
+                    self._multiply(stage, found, frame.rows)
+
+    def _launch(self, made: Source, found: dict[str, Tensor], rows: int) -> None:
+        """One kernel, over all rows of one step."""
+        name, tile = made.program.name, choose(made, rows)
+        given = {"T": 1, "rows": rows, "memory": found[f"{name}.memory"]}
+        for port in (*made.program.results, *made.program.read):
+            tensor = found[port]
+            given |= {port: tensor, f"{port}_time": 0, f"{port}_row": tensor.stride(0)}
+        given |= {port: found[port] for port in made.program.constants}
+        self._functions[name][tile.grid(rows, made.elements)](
+            *(given[argument] for argument in made.arguments),
+            R=tile.rows,
+            U=tile.units,
+            num_warps=tile.warps,
+            num_stages=1,
+        )
+
+    def _multiply(self, value: Value, found: dict[str, Tensor], rows: int) -> None:
+        """One product, into the place of its result."""
+        division, matrix = self.division, found[f"const_{value.args[1].attrs}"]
+        seen, target = division.where(value.args[0]), found[division.ports[value]]
+        if seen.root.op == "const":
+            tensor, row = found[f"const_{seen.root.attrs}"], 0
+        else:
+            tensor = found[division.ports[seen.root]]
+            row = tensor.stride(0)
+        start = tensor.storage_offset() + seen.offset
+        x = torch.as_strided(tensor, (rows, *seen.shape), (row, *seen.strides), start)
+        out = target.view(rows, *value.shape)
+        if matrix.dim() == 3:
+            x, out = x.transpose(0, 1), out.transpose(0, 1)
+        torch.matmul(x, matrix.mT if value.attrs else matrix, out=out)
