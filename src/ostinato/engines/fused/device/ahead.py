@@ -61,7 +61,7 @@ def resources(
         raise EngineError(
             "Triton interprets kernels in this process; unset TRITON_INTERPRET to compile them."
         )
-    sources = kernel.sources(precision)
+    sources = kernel.launched(precision, rows)
     made = functions(module(sources.values()), sources)
     return [
         measured(name, made[name], _signature(source, tile), tile, capability)

@@ -7,51 +7,25 @@ one kernel more, or a few where products wait for one another.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ostinato.engines.fused.device.frame import Frame
 from ostinato.engines.fused.device.module import functions
 from ostinato.engines.fused.device.port import Port
 from ostinato.engines.fused.device.segments import divide
 from ostinato.engines.fused.device.source import Source, module, source
 from ostinato.engines.fused.device.tiles import choose
+from ostinato.engines.fused.device.window import Window, steps_of
 from ostinato.engines.fused.ir import Value
 from ostinato.engines.fused.program import Program
 
-# Steps that are recorded and replayed together; even, since states change places at every step.
-WINDOW = 16
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Where the values of a loop lie.
-
-    Attributes:
-        rows: B.
-        sequences: ports of all steps, each with the elements of a row.
-        states: of each leaf that the loop carries, two tensors (B, size): one is read while the
-            other is written.
-        fixed: tensors that are the same at every step: constants, what stages of one step hand
-            to one another (B, size), and memory of kernels.
-    """
-
-    rows: int
-    sequences: dict[str, tuple[Port, int]]
-    states: tuple[tuple[Tensor, Tensor], ...]
-    fixed: dict[str, Tensor]
-
-    def at(self, step: int) -> dict[str, Tensor]:
-        """The tensors of one step."""
-        found = dict(self.fixed)
-        for name, (port, size) in self.sequences.items():
-            found[name] = port.at(step, self.rows, size)
-        for i, pair in enumerate(self.states):
-            found |= {f"state_{i}": pair[step % 2], f"next_{i}": pair[1 - step % 2]}
-        return found
+# Windows of other calls that are kept, since each has memory of its own.
+_MOST_WINDOWS = 4
 
 
 class Alternating:
@@ -63,7 +37,9 @@ class Alternating:
     """
 
     def __init__(self, program: Program, real: str) -> None:
-        self.division, self._real = divide(program), real
+        self.program, self.division, self._real = program, divide(program), real
+        self._windows: dict[Any, Window] = {}
+        self._lock = Lock()
 
     @cached_property
     def sources(self) -> dict[str, Source]:
@@ -89,9 +65,27 @@ class Alternating:
             rows: B.
         """
         frame = self._frame(ports, constants, rows)
-        self._advance(frame, steps)
+        with self._lock:
+            done = self._in_windows(frame, steps)
+        self._advance(frame, done, steps)
         for i, leaf in enumerate(self.division.states):
             ports[f"last_{i}"].at(0, rows, leaf.size).copy_(frame.states[i][steps % 2])
+
+    def _in_windows(self, frame: Frame, steps: int) -> int:
+        """The first steps, as far as windows are worth it; how many were run."""
+        size = steps_of(frame)
+        if steps < 2 * size or _recorded_already():
+            return 0
+        key = frame.rows, frame.downwards, *_circumstances()
+        if key not in self._windows:
+            if len(self._windows) == _MOST_WINDOWS:
+                del self._windows[next(iter(self._windows))]
+            self._windows[key] = Window(self.program, frame, self._advance)
+        window = self._windows[key]
+        window.begin(frame)
+        for first in range(0, steps - size + 1, size):
+            window.run(frame, first)
+        return steps - steps % size
 
     def _frame(self, ports: dict[str, Port], constants: dict[str, Port], rows: int) -> Frame:
         """The places of a call, with the states before its first step."""
@@ -111,9 +105,9 @@ class Alternating:
         sequences = {n: (ports[n], v.size) for n, v in division.sequences.items()}
         return Frame(rows, sequences, tuple(states), fixed)
 
-    def _advance(self, frame: Frame, steps: int) -> None:
-        """Some steps, from the first one on."""
-        for step in range(steps):
+    def _advance(self, frame: Frame, first: int, end: int) -> None:
+        """Some steps."""
+        for step in range(first, end):
             found = frame.at(step)
             for stage in self.division.stages:
                 if isinstance(stage, Program):
@@ -152,3 +146,14 @@ class Alternating:
         if matrix.dim() == 3:
             x, out = x.transpose(0, 1), out.transpose(0, 1)
         torch.matmul(x, matrix.mT if value.attrs else matrix, out=out)
+
+
+def _recorded_already() -> bool:
+    """Whether somebody is recording all that runs."""
+    return torch.cuda._initialized and torch.cuda.is_current_stream_capturing()
+
+
+def _circumstances() -> tuple[Any, ...]:
+    """What a recording keeps of the time when it was made."""
+    stream = torch.cuda.current_stream() if torch.cuda._initialized else None
+    return torch.get_float32_matmul_precision(), stream

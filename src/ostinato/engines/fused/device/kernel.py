@@ -14,13 +14,14 @@ from torch import Tensor
 
 from ostinato.engines.fused import ir
 from ostinato.engines.fused.derive import Backward, derive
-from ostinato.engines.fused.device.alternating import WINDOW, Alternating
+from ostinato.engines.fused.device.alternating import Alternating
 from ostinato.engines.fused.device.forms import ALTERNATING, Form, choose_form
 from ostinato.engines.fused.device.module import functions
 from ostinato.engines.fused.device.port import Port, arguments
 from ostinato.engines.fused.device.sinks import Sinks, places, with_sinks
 from ostinato.engines.fused.device.source import Source, module, source
 from ostinato.engines.fused.device.tiles import choose
+from ostinato.engines.fused.device.window import STEPS
 from ostinato.engines.fused.layout import LowerError
 from ostinato.engines.fused.lower import Core
 from ostinato.engines.fused.program import Program
@@ -86,17 +87,33 @@ class DeviceKernel:
         """Which form the forward loop takes, and why."""
         return str(self._form("forward", rows, steps))
 
+    def launched(self, precision: str, rows: int) -> dict[str, Source]:
+        """The kernels of the forms that long sequences take.
+
+        Args:
+            precision: of products.
+            rows: B.
+        """
+        found: dict[str, Source] = {}
+        for name, made in self.sources(precision).items():
+            alternating = self._choose(name, made, rows, replayed=True).name == ALTERNATING
+            found |= self._alternating[name].sources if alternating else {name: made}
+        return found
+
     def _form(self, name: str, rows: int, steps: int) -> Form:
         """The form of one function."""
-        made, division = self._compiled()[0][name], self._alternating[name].division
-        replayed = steps >= 2 * WINDOW
+        made, replayed = self._compiled()[0][name], steps >= 2 * STEPS
         key = name, made.precision, rows, replayed
         if key not in self._forms:
-            form = choose_form(made, division, rows, replayed, self._wanted)
-            if form is None:
-                raise LowerError(f"rows of {made.widest} elements do not fit into registers")
-            self._forms[key] = form
+            self._forms[key] = self._choose(name, made, rows, replayed)
         return self._forms[key]
+
+    def _choose(self, name: str, made: Source, rows: int, replayed: bool) -> Form:
+        division = self._alternating[name].division
+        form = choose_form(made, division, rows, replayed, self._wanted)
+        if form is None:
+            raise LowerError(f"rows of {made.widest} elements do not fit into registers")
+        return form
 
     def room(self, shape: tuple[int, ...]) -> Tensor:
         """A tensor of arbitrary numbers."""
