@@ -101,7 +101,7 @@ class Body:
                 self._compute(value)
                 self._keep(value)
         for port, value in self.program.results.items():
-            self._put(value, f"{port} + {port}_lane", own=False)
+            self._put_out(port, value)
         for i, (leaf, value) in enumerate(self.states.items()):
             name = self._full(self.operand(value, leaf.shape), leaf.size)
             self.lines.append(f"next_{i} = {name}")
@@ -306,6 +306,10 @@ class Body:
             if value.op != "matmul" or self.products.in_columns(value):
                 self._put(value, f"memory + memory_lane + {self.memory[value]}", own=True)
             self._unseen.add(value)
+
+    def _put_out(self, port: str, value: Value) -> None:
+        """Store a result."""
+        self._put(value, f"{port} + {port}_lane", own=False)
 
     def _put(self, value: Value, base: str, own: bool) -> None:
         """Store all elements of a value, piece by piece where it was computed so."""

@@ -1,9 +1,11 @@
 """The forms that a loop can take on a device, and the choice among them.
 
 *On chip* one program runs all steps of some rows, and multiplies with the whole matrices. In the
-*alternating* form torch multiplies at every step, and kernels compute what lies between.
+*alternating* form torch multiplies at every step, and kernels compute what lies between. In the
+*persistent* form programs on all processors share the matrices and run all steps.
 
 The choice is an estimate from the data sheet of an H100; it has not been measured on a device.
+Programs that wait for one another have never run on one: that form is taken only on demand.
 """
 
 from __future__ import annotations
@@ -15,14 +17,14 @@ from ostinato.engines.fused.device.segments import Division
 from ostinato.engines.fused.device.source import Source
 from ostinato.engines.fused.device.tiles import choose
 
-ON_CHIP, ALTERNATING = "on chip", "alternating"
+ON_CHIP, ALTERNATING, PERSISTENT = "on chip", "alternating", "persistent"
 # Elements of a block of a row that 16 rows leave registers for, and one row alone.
 _WIDEST = {ON_CHIP: 2**11, ALTERNATING: 2**15}
 # Bytes that one multiprocessor reads from the second cache in a second, and all of them.
 _READ, _READ_TOGETHER = 1e11, 4e12
 _MULTIPROCESSORS = 132
-# Seconds from one step on chip to the next; from one kernel or product to the next.
-_STEP, _LAUNCHED, _REPLAYED = 2e-6, 3e-5, 3e-6
+# Seconds from one step on chip to the next; from one kernel or product to the next; of a barrier.
+_STEP, _LAUNCHED, _REPLAYED, _MET = 2e-6, 3e-5, 3e-6, 2e-6
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,12 @@ class Form:
 
 
 def choose_form(
-    source: Source, division: Division, rows: int, replayed: bool, wanted: str | None = None
+    source: Source,
+    division: Division,
+    rows: int,
+    replayed: bool,
+    wanted: str | None = None,
+    shared: bool = False,
 ) -> Form | None:
     """The form whose step is estimated to take the least time; None if none can be taken.
 
@@ -53,6 +60,7 @@ def choose_form(
         rows: B.
         replayed: whether steps of the alternating form are replayed, not launched one by one.
         wanted: take this form if it can be taken.
+        shared: whether the matrices can be shared, as in the persistent form.
     """
     weights = sum(matrix.size for matrix in {v.args[1] for v in division.products})
     size = 8 if source.real == "tl.float64" else 4
@@ -65,9 +73,12 @@ def choose_form(
     if weights:
         together = weights * size / _READ_TOGETHER
         seconds[ALTERNATING] = len(division.stages) * between + together
+    if weights and shared:
+        seconds[PERSISTENT] = len(division.products) * _MET + together
     if not source.elements:
-        seconds = {name: s for name, s in seconds.items() if source.widest <= _WIDEST[name]}
-    if not seconds:
-        return None
-    name = wanted if wanted in seconds else min(seconds, key=seconds.__getitem__)
-    return Form(name, seconds)
+        wide = source.widest
+        seconds = {n: s for n, s in seconds.items() if wide <= _WIDEST.get(n, wide)}
+    if wanted in seconds:
+        return Form(wanted, seconds)
+    usual = [name for name in seconds if name != PERSISTENT]
+    return Form(min(usual, key=seconds.__getitem__), seconds) if usual else None

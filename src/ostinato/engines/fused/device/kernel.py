@@ -15,8 +15,9 @@ from torch import Tensor
 from ostinato.engines.fused import ir
 from ostinato.engines.fused.derive import Backward, derive
 from ostinato.engines.fused.device.alternating import Alternating
-from ostinato.engines.fused.device.forms import ALTERNATING, Form, choose_form
+from ostinato.engines.fused.device.forms import ALTERNATING, PERSISTENT, Form, choose_form
 from ostinato.engines.fused.device.module import functions
+from ostinato.engines.fused.device.persistent import Persistent
 from ostinato.engines.fused.device.port import Port, arguments
 from ostinato.engines.fused.device.sinks import Sinks, places, with_sinks
 from ostinato.engines.fused.device.source import Source, module, source
@@ -61,6 +62,7 @@ class DeviceKernel:
         self._made: dict[str, tuple[dict[str, Source], dict[str, Any]]] = {}
         real = _REALS[dtype]
         self._alternating = {n: Alternating(p, real) for n, p in self.programs.items()}
+        self._persistent = {n: Persistent(p, real) for n, p in self.programs.items()}
         self._forms: dict[tuple[str, str, int, bool], Form] = {}
         for name in self.programs:
             self._form(name, 1, 1)
@@ -76,12 +78,18 @@ class DeviceKernel:
 
     def _compiled(self) -> tuple[dict[str, Source], dict[str, Any]]:
         """The kernels, and the functions that they are, for what torch's products may do now."""
-        single = self.dtype == torch.float32
-        precision = _PRECISIONS[torch.get_float32_matmul_precision()] if single else "ieee"
+        precision = self._precision
         if precision not in self._made:
             sources = self.sources(precision)
             self._made[precision] = sources, functions(module(sources.values()), sources)
         return self._made[precision]
+
+    @property
+    def _precision(self) -> str:
+        """Of products, as torch allows it now."""
+        if self.dtype == torch.float64:
+            return "ieee"
+        return _PRECISIONS[torch.get_float32_matmul_precision()]
 
     def form(self, rows: int, steps: int) -> str:
         """Which form the forward loop takes, and why."""
@@ -109,8 +117,9 @@ class DeviceKernel:
         return self._forms[key]
 
     def _choose(self, name: str, made: Source, rows: int, replayed: bool) -> Form:
-        division = self._alternating[name].division
-        form = choose_form(made, division, rows, replayed, self._wanted)
+        division, persistent = self._alternating[name].division, self._persistent[name]
+        shared = self._wanted == PERSISTENT and persistent.takes(made.precision, rows, self.device)
+        form = choose_form(made, division, rows, replayed, self._wanted, shared)
         if form is None:
             raise LowerError(f"rows of {made.widest} elements do not fit into registers")
         return form
@@ -146,8 +155,11 @@ class DeviceKernel:
             rows: B.
         """
         with _quiet(self.device):
-            if self._form(name, rows, steps).name == ALTERNATING:
+            form = self._form(name, rows, steps).name
+            if form == ALTERNATING:
                 self._alternating[name].run(ports, constants, steps, rows)
+            elif form == PERSISTENT:
+                self._persistent[name].run(ports | constants, steps, rows, self._precision)
             else:
                 self._run_on_chip(name, ports | constants, steps, rows)
 
