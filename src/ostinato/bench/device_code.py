@@ -21,12 +21,13 @@ from ostinato.engines.fused.lower import lower
 _TITLE = ("cell", "H", "function", "rows", "warps", "registers", "spilled", "shared", "barriers")
 
 
-def kernel_of(cell: Cell, input_size: int) -> DeviceKernel:
+def kernel_of(cell: Cell, input_size: int, form: str | None = None) -> DeviceKernel:
     """The kernels of a cell, in the precision of its state.
 
     Args:
         cell: the cell.
         input_size: D.
+        form: that loops take; None: the one that is estimated to be the fastest.
     """
 
     def step(state: State, x: torch.Tensor) -> tuple[State, State]:
@@ -36,7 +37,7 @@ def kernel_of(cell: Cell, input_size: int) -> DeviceKernel:
     state = cell.initial_state(2)
     dtype = leaves(state)[0].dtype
     traced = trace(step, state, torch.zeros(2, input_size, dtype=dtype))
-    return DeviceKernel(lower(split(traced)), dtype)
+    return DeviceKernel(lower(split(traced)), dtype, wanted=form)
 
 
 def line(cell: str, hidden: int, found: Resources) -> tuple[str, ...]:
@@ -52,11 +53,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--hidden", default="64", help="H, with commas between them")
     parser.add_argument("--rows", type=int, default=32, help="B")
     parser.add_argument("--precision", default="ieee", help="ieee, tf32x3 or tf32")
+    parser.add_argument("--form", help="on chip, alternating or persistent")
     given = parser.parse_args(arguments)
     print(*(f"{title:>14}" for title in _TITLE))
     for name in given.cells:
         for hidden in map(int, given.hidden.split(",")):
-            kernel = kernel_of(make_cell(name, hidden, hidden), hidden)
+            kernel = kernel_of(make_cell(name, hidden, hidden), hidden, given.form)
             for found in resources(kernel, given.rows, given.precision):
                 print(*(f"{word:>14}" for word in line(name, hidden, found)), flush=True)
 

@@ -25,7 +25,7 @@ from ostinato.bench.device_code import kernel_of
 from ostinato.cells import make_cell
 from ostinato.engines.fused.device.ahead import resources
 name, size, precision = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-kernel = kernel_of(make_cell(name, size, size), size)
+kernel = kernel_of(make_cell(name, size, size), size, *sys.argv[4:])
 print(json.dumps([asdict(found) for found in resources(kernel, 32, precision)]))
 """
 
@@ -72,6 +72,34 @@ def test_nothing_spills(name, size, precision, tmp_path):
         assert 0 < each["registers"] <= 255
         assert each["spilled"] == 0, each
         assert each["shared"] <= MOST_SHARED
+
+
+@pytest.mark.parametrize(
+    "name", ["Elman", *(pytest.param(n, marks=pytest.mark.slow) for n in ("LayerNormLSTM", "GRU"))]
+)
+def test_nothing_spills_between_products(name, tmp_path):
+    for each in run(CODE, tmp_path, name, "2048", "ieee"):
+        assert each["name"][-2:] in ("_0", "_1")
+        assert each["spilled"] == 0, each
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "size", "precision", "least"),
+    [
+        # An LSTM of 512 units leaves each of 64 programs 16 KiB of its matrix.
+        ("LSTM", 512, "tf32", 4 * 512 * 8 * 4),
+        ("LSTM", 128, "tf32x3", 2 * 4 * 128 * 8 * 4),
+        ("GRU", 1024, "ieee", 0),
+    ],
+)
+def test_what_programs_share_stays_on_chip(name, size, precision, least, tmp_path):
+    found = run(CODE, tmp_path, name, str(size), precision, "persistent")
+    assert [each["name"] for each in found] == ["forward", "forward_saving", "backward"]
+    for each in found:
+        assert each["tile"]["units"] == 8
+        assert each["spilled"] == 0, each
+        assert least <= each["shared"] <= MOST_SHARED
 
 
 ROOT = Path(__file__).parents[4]

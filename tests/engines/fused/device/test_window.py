@@ -27,8 +27,7 @@ def short_windows(interpreted, monkeypatch):
     interpreted_engine.install()
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("steps", [4, 7])
+@pytest.mark.parametrize(("steps", "reverse"), [(4, True), (7, False)])
 def test_windows_and_the_rest(steps, reverse, short_windows):
     cell = make_cell("LSTM", 2, 3).double()
     compare(cell, torch.randn(2, steps, 2, dtype=torch.float64), reverse=reverse)

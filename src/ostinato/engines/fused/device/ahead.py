@@ -13,8 +13,9 @@ from ostinato.core.errors import EngineError
 from ostinato.core.extras import extra
 from ostinato.engines.fused.device.kernel import DeviceKernel
 from ostinato.engines.fused.device.module import functions
+from ostinato.engines.fused.device.persistent import UNDER_WAY
 from ostinato.engines.fused.device.source import Source, module
-from ostinato.engines.fused.device.tiles import Tile, choose
+from ostinato.engines.fused.device.tiles import Tile
 
 _POINTERS = {"tl.float32": "*fp32", "tl.float64": "*fp64"}
 # What the hardware lets one program have, in bytes.
@@ -61,13 +62,9 @@ def resources(
         raise EngineError(
             "Triton interprets kernels in this process; unset TRITON_INTERPRET to compile them."
         )
-    sources = kernel.launched(precision, rows)
-    made = functions(module(sources.values()), sources)
-    return [
-        measured(name, made[name], _signature(source, tile), tile, capability)
-        for name, source in sources.items()
-        for tile in [choose(source, rows)]
-    ]
+    found = kernel.launched(precision, rows)
+    made = functions(module(each for each, _ in found), [each.program.name for each, _ in found])
+    return [_resources(made[each.program.name], each, tile, capability) for each, tile in found]
 
 
 def measured(
@@ -84,7 +81,8 @@ def measured(
     """
     compiler = extra("triton.compiler", "gpu", "Code for CUDA")
     targets = extra("triton.backends.compiler", "gpu", "Code for CUDA")
-    options = {"num_warps": tile.warps, "num_stages": 1}
+    stages = UNDER_WAY if "counter" in source.arguments else 1
+    options = {"num_warps": tile.warps, "num_stages": stages}
     made = compiler.compile(
         compiler.ASTSource(function, *signature),
         target=targets.GPUTarget("cuda", capability, 32),

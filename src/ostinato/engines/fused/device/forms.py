@@ -20,9 +20,9 @@ from ostinato.engines.fused.device.tiles import choose
 ON_CHIP, ALTERNATING, PERSISTENT = "on chip", "alternating", "persistent"
 # Elements of a block of a row that 16 rows leave registers for, and one row alone.
 _WIDEST = {ON_CHIP: 2**11, ALTERNATING: 2**15}
+MULTIPROCESSORS = 132
 # Bytes that one multiprocessor reads from the second cache in a second, and all of them.
 _READ, _READ_TOGETHER = 1e11, 4e12
-_MULTIPROCESSORS = 132
 # Seconds from one step on chip to the next; from one kernel or product to the next; of a barrier.
 _STEP, _LAUNCHED, _REPLAYED, _MET = 2e-6, 3e-5, 3e-6, 2e-6
 
@@ -66,7 +66,7 @@ def choose_form(
     size = 8 if source.real == "tl.float64" else 4
     tile = choose(source, rows)
     programs = tile.grid(rows, source.elements)
-    waves = -(-programs[0] * programs[1] // _MULTIPROCESSORS)
+    waves = -(-programs[0] * programs[1] // MULTIPROCESSORS)
     read = 0 if source.products <= RESIDENT[source.precision] else source.products * size
     between = _REPLAYED if replayed else _LAUNCHED
     seconds = {ON_CHIP: waves * (_STEP + read / _READ)}

@@ -21,7 +21,7 @@ from ostinato.engines.fused.device.persistent import Persistent
 from ostinato.engines.fused.device.port import Port, arguments
 from ostinato.engines.fused.device.sinks import Sinks, places, with_sinks
 from ostinato.engines.fused.device.source import Source, module, source
-from ostinato.engines.fused.device.tiles import choose
+from ostinato.engines.fused.device.tiles import Tile, choose
 from ostinato.engines.fused.device.window import STEPS
 from ostinato.engines.fused.layout import LowerError
 from ostinato.engines.fused.lower import Core
@@ -95,18 +95,22 @@ class DeviceKernel:
         """Which form the forward loop takes, and why."""
         return str(self._form("forward", rows, steps))
 
-    def launched(self, precision: str, rows: int) -> dict[str, Source]:
-        """The kernels of the forms that long sequences take.
+    def launched(self, precision: str, rows: int) -> list[tuple[Source, Tile]]:
+        """The kernels of the forms that long sequences take, and the part of each program.
 
         Args:
             precision: of products.
             rows: B.
         """
-        found: dict[str, Source] = {}
+        found = []
         for name, made in self.sources(precision).items():
-            alternating = self._choose(name, made, rows, replayed=True).name == ALTERNATING
-            found |= self._alternating[name].sources if alternating else {name: made}
-        return found
+            form = self._choose(name, made, rows, replayed=True).name
+            if form == PERSISTENT:
+                found.append(self._persistent[name].source(precision, rows, self.device))
+            else:
+                own = self._alternating[name].sources if form == ALTERNATING else {name: made}
+                found += [(each, choose(each, rows)) for each in own.values()]
+        return [each for each in found if each is not None]
 
     def _form(self, name: str, rows: int, steps: int) -> Form:
         """The form of one function."""
@@ -118,8 +122,8 @@ class DeviceKernel:
 
     def _choose(self, name: str, made: Source, rows: int, replayed: bool) -> Form:
         division, persistent = self._alternating[name].division, self._persistent[name]
-        shared = self._wanted == PERSISTENT and persistent.takes(made.precision, rows, self.device)
-        form = choose_form(made, division, rows, replayed, self._wanted, shared)
+        shared = self._wanted == PERSISTENT and persistent.source(made.precision, rows, self.device)
+        form = choose_form(made, division, rows, replayed, self._wanted, bool(shared))
         if form is None:
             raise LowerError(f"rows of {made.widest} elements do not fit into registers")
         return form

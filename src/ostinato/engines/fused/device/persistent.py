@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ostinato.engines.fused.device.blocks import power_of_two
+from ostinato.engines.fused.device.forms import MULTIPROCESSORS
 from ostinato.engines.fused.device.module import functions
 from ostinato.engines.fused.device.persistent_body import with_exchange
 from ostinato.engines.fused.device.port import Port, arguments
@@ -26,7 +27,7 @@ _WARPS = 8
 # apart they lie there twice, and exact units would keep what they read in registers as well.
 _MOST_RESIDENT = {"ieee": 2**13, "tf32x3": 2**14, "tf32": 2**15 + 2**13}
 # Pieces of a matrix on their way from the second cache, where it does not stay on chip.
-_UNDER_WAY = 3
+UNDER_WAY = 3
 
 
 class Persistent:
@@ -42,24 +43,20 @@ class Persistent:
         self._sources: dict[tuple[str, bool], Source | None] = {}
         self._functions: dict[str, Any] = {}
 
-    def takes(self, precision: str, rows: int, device: str) -> bool:
-        """Whether it can be run for so many rows."""
-        return self.source(precision, rows, processors(device)) is not None
-
-    def source(self, precision: str, rows: int, programs: int) -> tuple[Source, Tile] | None:
+    def source(self, precision: str, rows: int, device: str) -> tuple[Source, Tile] | None:
         """The kernel and the part of each program.
 
         Args:
             precision: of products.
             rows: B.
-            programs: that run at the same time.
+            device: the kind of device.
 
         Returns:
             None if elements depend on one another otherwise than by products, or if there are too
             many rows for all to run at the same time.
         """
         made = self._written(precision, resident=False)
-        tile = share(rows, made.elements, programs) if made else None
+        tile = share(rows, made.elements, processors(device)) if made else None
         if made is None or tile is None:
             return None
         held = tile.units * made.products // made.elements
@@ -80,7 +77,7 @@ class Persistent:
         return self._functions[made.text]
 
     def run(self, ports: dict[str, Port], steps: int, rows: int, precision: str) -> None:
-        """All steps, for rows that `takes` agrees to.
+        """All steps, for rows that `source` agrees to.
 
         Args:
             ports: by name, constants among them.
@@ -89,7 +86,7 @@ class Persistent:
             precision: of products.
         """
         like = next(iter(ports.values())).tensor
-        found = self.source(precision, rows, processors(like.device.type))
+        found = self.source(precision, rows, like.device.type)
         assert found is not None
         made, tile = found
         grid = tile.grid(rows, made.elements)
@@ -100,7 +97,7 @@ class Persistent:
             R=tile.rows,
             U=tile.units,
             num_warps=tile.warps,
-            num_stages=_UNDER_WAY,
+            num_stages=UNDER_WAY,
             # If not all programs ran at the same time, none would ever go on.
             launch_cooperative_grid=True,
         )
@@ -139,8 +136,11 @@ def processors(device: str) -> int:
     """Programs that run at the same time: one on each multiprocessor, or one after another.
 
     Args:
-        device: "cuda", for the current device; or "cpu" with Triton's interpreter.
+        device: "cuda", for the current device or one that is not there; or "cpu" with Triton's
+            interpreter.
     """
     if device != "cuda":
         return 1
+    if not torch.cuda.is_available():
+        return MULTIPROCESSORS
     return int(torch.cuda.get_device_properties("cuda").multi_processor_count)
