@@ -73,7 +73,7 @@ class Programs:
 def side_by_side(monkeypatch):
     """Run the programs of every call side by side; yields how many programs calls had."""
     builder, numbers = interpreter.interpreter_builder, []
-    rewrite, load = interpreter.InterpretedFunction.rewrite, type(builder).create_load
+    rewrite, add = interpreter.InterpretedFunction.rewrite, type(builder).create_atomic_rmw
     running = []
 
     def rewritten(self):
@@ -90,12 +90,12 @@ def side_by_side(monkeypatch):
         together.__annotations__ = function.__annotations__
         return function if running else together
 
-    def looked(self, pointer, cache, eviction, volatile):
-        if volatile and running:
+    def looked(self, operation, pointer, value, *others):
+        if running and not value.data.any():
             running[-1].look()
-        return load(self, pointer, cache, eviction, volatile)
+        return add(self, operation, pointer, value, *others)
 
     with monkeypatch.context() as patched:
         patched.setattr(interpreter.InterpretedFunction, "rewrite", rewritten)
-        patched.setattr(type(builder), "create_load", looked)
+        patched.setattr(type(builder), "create_atomic_rmw", looked)
         yield numbers

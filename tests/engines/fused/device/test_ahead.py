@@ -87,7 +87,7 @@ def test_nothing_spills_between_products(name, tmp_path):
 @pytest.mark.parametrize(
     ("name", "size", "precision", "least"),
     [
-        # An LSTM of 512 units leaves each of 64 programs 16 KiB of its matrix.
+        # 8 of 512 units, with 4 gates, are 64 KiB for each program.
         ("LSTM", 512, "tf32", 4 * 512 * 8 * 4),
         ("LSTM", 128, "tf32x3", 2 * 4 * 128 * 8 * 4),
         ("GRU", 1024, "ieee", 0),

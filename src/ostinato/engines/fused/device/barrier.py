@@ -22,10 +22,9 @@ def meet(counter, target):
     # All threads have written before one of them says so.
     tl.debug_barrier()
     tl.atomic_add(counter, 1, sem="release", scope="gpu")
-    while tl.load(counter, volatile=True) < target:
+    # To add nothing is to look, and orders what is read from here on, which a plain load does not.
+    while tl.atomic_add(counter, 0, sem="acquire", scope="gpu") < target:
         pass
-    # What was read may be older than the last value of the counter, but for this.
-    tl.atomic_add(counter, 0, sem="acquire", scope="gpu")
     tl.debug_barrier()
 
 
