@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
+pytest.importorskip("triton")
+
 import interpreted_engine
-from ostinato.bench.device_code import kernel_of
 from ostinato.cells import make_cell
 from ostinato.engines.fused.device import persistent
 from ostinato.engines.fused.device.forms import PERSISTENT
-from ostinato.engines.fused.device.persistent import Persistent, share
+from ostinato.engines.fused.device.persistent import share
 
 from ..steps import STEPS
-from .kernels import kernel
 from .side_by_side import side_by_side
 from .test_engine import OPTIONS, check, compare
 
@@ -69,20 +69,6 @@ def test_options_of_a_call(options):
 @pytest.mark.parametrize("name", [name for name in STEPS if name.startswith("product")])
 def test_products(name):
     check(name)
-
-
-def test_what_waits_for_two_products_meets_twice(three):
-    check("product.shared")
-    sources = {
-        n: Persistent(p, "float64") for n, p in kernel(STEPS["product.shared"]).programs.items()
-    }
-    text = sources["forward"].source("ieee", 3, "cpu")[0].text
-    assert text.count("meet(") == 2
-
-
-def test_elements_that_are_summed_are_not_shared():
-    normed = kernel_of(make_cell("LayerNormLSTM", 3, 5), 3)
-    assert Persistent(normed.programs["forward"], "float32").source("ieee", 3, "cuda") is None
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from ostinato.engines.fused.device.module import functions
 from ostinato.engines.fused.device.port import Port
 from ostinato.engines.fused.device.segments import divide
 from ostinato.engines.fused.device.source import Source, module, source
-from ostinato.engines.fused.device.tiles import choose
+from ostinato.engines.fused.device.tiles import Tile, choose
 from ostinato.engines.fused.device.window import Window, steps_of
 from ostinato.engines.fused.ir import Value
 from ostinato.engines.fused.program import Program
@@ -39,6 +39,7 @@ class Alternating:
     def __init__(self, program: Program, real: str) -> None:
         self.program, self.division, self._real = program, divide(program), real
         self._windows: dict[Any, Window] = {}
+        self._tiles: dict[tuple[str, int], Tile] = {}
         self._lock = Lock()
 
     @cached_property
@@ -80,7 +81,9 @@ class Alternating:
         if key not in self._windows:
             if len(self._windows) == _MOST_WINDOWS:
                 del self._windows[next(iter(self._windows))]
-            self._windows[key] = Window(self.program, frame, self._advance)
+            # What is made in that mode can be written in no other.
+            with torch.inference_mode(False), torch.no_grad():
+                self._windows[key] = Window(self.program, frame, self._advance)
         window = self._windows[key]
         window.begin(frame)
         for first in range(0, steps - size + 1, size):
@@ -95,7 +98,7 @@ class Alternating:
         for name, value in division.kept.items():
             fixed[name] = like.new_empty((rows, value.size))
         for name, made in self.sources.items():
-            tile = choose(made, rows)
+            tile = self._tile(made, rows)
             programs = math.prod(tile.grid(rows, made.elements))
             fixed[f"{name}.memory"] = like.new_empty((programs * tile.rows, made.width))
         states = []
@@ -117,7 +120,7 @@ class Alternating:
 
     def _launch(self, made: Source, found: dict[str, Tensor], rows: int) -> None:
         """One kernel, over all rows of one step."""
-        name, tile = made.program.name, choose(made, rows)
+        name, tile = made.program.name, self._tile(made, rows)
         given = {"T": 1, "rows": rows, "memory": found[f"{name}.memory"]}
         for port in (*made.program.results, *made.program.read):
             tensor = found[port]
@@ -130,6 +133,13 @@ class Alternating:
             num_warps=tile.warps,
             num_stages=1,
         )
+
+    def _tile(self, made: Source, rows: int) -> Tile:
+        """What one program takes; to choose takes as long as a launch."""
+        key = made.program.name, rows
+        if key not in self._tiles:
+            self._tiles[key] = choose(made, rows)
+        return self._tiles[key]
 
     def _multiply(self, value: Value, found: dict[str, Tensor], rows: int) -> None:
         """One product, into the place of its result."""
