@@ -64,11 +64,26 @@ def resources(
         )
     found = kernel.launched(precision, rows)
     made = functions(module(each for each, _ in found), [each.program.name for each, _ in found])
-    return [_resources(made[each.program.name], each, tile, capability) for each, tile in found]
+    return [
+        measured(
+            source.program.name,
+            made[source.program.name],
+            _signature(source, tile),
+            tile,
+            capability,
+            UNDER_WAY if "counter" in source.arguments else 1,
+        )
+        for source, tile in found
+    ]
 
 
 def measured(
-    name: str, function: Any, signature: tuple[Any, Any, Any], tile: Tile, capability: int = 90
+    name: str,
+    function: Any,
+    signature: tuple[Any, Any, Any],
+    tile: Tile,
+    capability: int = 90,
+    stages: int = 1,
 ) -> Resources:
     """Compile one function.
 
@@ -78,10 +93,10 @@ def measured(
         signature: types of the arguments, numbers that are fixed, and what is known of others.
         tile: what one program takes.
         capability: of the device, ten times.
+        stages: of loads that are on their way at once.
     """
     compiler = extra("triton.compiler", "gpu", "Code for CUDA")
     targets = extra("triton.backends.compiler", "gpu", "Code for CUDA")
-    stages = UNDER_WAY if "counter" in source.arguments else 1
     options = {"num_warps": tile.warps, "num_stages": stages}
     made = compiler.compile(
         compiler.ASTSource(function, *signature),
