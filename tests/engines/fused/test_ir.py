@@ -105,6 +105,16 @@ def test_rearrangements_of_tensors_and_of_one_repeated_number(rearrange, torch_r
         assert ir.repeated(found) is not None
 
 
+def test_a_cut_of_joined_values_is_the_one_that_holds_it(x):
+    v, t = x
+    joined = ir.concat([ir.cut(v, 1, 0, 2), pointwise("tanh", v)], 1)
+    part = ir.cut(joined, 1, 3, 2)
+    assert part is ir.cut(pointwise("tanh", v), 1, 1, 2)
+    assert same(part, t[:, :, 1:3].tanh(), (v, t))
+    assert ir.cut(joined, 1, 1, 2).op == "slice"
+    assert ir.cut(joined, 0, 1, 2).op == "slice"
+
+
 def test_a_cut_goes_through_pointwise_values(x):
     v, t = x
     column, w = leaf("const", 0, (4, 1)), torch.randn(4, 1, dtype=torch.float64)

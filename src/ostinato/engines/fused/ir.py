@@ -154,6 +154,13 @@ def cut(value: Value, axis: int, start: int, length: int) -> Value:
         return pointwise(value.op, *(_cut_operand(arg, place, start, length) for arg in value.args))
     if value.op == "slice" and value.attrs[0] == axis:
         return cut(value.args[0], axis, value.attrs[1] + start, length)
+    if value.op == "concat" and value.attrs == axis:
+        # Gates that were joined and are taken apart again; joined they would go through memory.
+        before = 0
+        for part in value.args:
+            if before <= start and start + length <= before + part.shape[axis]:
+                return cut(part, axis, start - before, length)
+            before += part.shape[axis]
     shape = (*value.shape[:axis], length, *value.shape[axis + 1 :])
     if repeated(value) is not None:
         return expand(value, shape)
