@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+import ostinato as ost
+from ostinato.cells import make_cell
 from ostinato.cells.block_linear import BlockLinear, stacked_linear
 from ostinato.core.errors import ArgumentError
 
@@ -34,3 +36,37 @@ def test_one_head_is_an_ordinary_map():
 def test_sizes_that_heads_do_not_divide():
     with pytest.raises(ArgumentError, match=r"heads must divide the input size 6 .* heads=4"):
         BlockLinear(6, 8, 4)
+
+
+IN_HEADS = {
+    "Elman": {},
+    "LSTM": {"recurrent_bias": True},
+    "GRU": {},
+    "GRU, reset before": {"reset_after": False},
+    "SLSTM": {},
+}
+
+
+@pytest.mark.parametrize("name", IN_HEADS)
+def test_a_cell_in_heads_is_a_dense_one_whose_recurrent_matrix_is_block_diagonal(name):
+    torch.manual_seed(0)
+    kind, sizes = name.partition(",")[0], (3, 6)
+    cell = make_cell(kind, *sizes, heads=3, dtype=torch.float64, **IN_HEADS[name])
+    dense = make_cell(kind, *sizes, dtype=torch.float64, **IN_HEADS[name])
+    torch.nn.init.normal_(cell.recur.weight)
+    own, weights = dense.state_dict(), cell.state_dict()
+    for key, value in weights.items():
+        if value.dim() == 3:
+            parts = value.unflatten(1, (-1, 2)).unbind(1)
+            value = torch.cat([torch.block_diag(*part) for part in parts]).view_as(own[key])
+        own[key].copy_(value)
+    x = torch.randn(2, 5, 3, dtype=torch.float64)
+    expected = ost.RNN(dense, "reference")(x)[0]
+    for engine in ("reference", "auto"):
+        torch.testing.assert_close(ost.RNN(cell, engine)(x)[0], expected, atol=1e-14, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["Elman", "LSTM", "GRU", "SLSTM"])
+def test_heads_have_to_divide_the_state(name):
+    with pytest.raises(ArgumentError, match=r"heads must divide .* 6; got heads=4"):
+        make_cell(name, 3, 6, heads=4)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ostinato.core.errors import ArgumentError
 
@@ -65,9 +64,9 @@ class BlockLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) to (..., P·H)."""
-        slices = zip(x.chunk(self.heads, -1), self.weight.unbind(), strict=True)
-        heads = [F.linear(*pair).chunk(self.parts, -1) for pair in slices]
-        y = torch.cat([part for parts in zip(*heads, strict=True) for part in parts], -1)
+        slices = torch.unflatten(x, -1, (self.heads, x.shape[-1] // self.heads))
+        heads = torch.einsum("...ki,kji->...kj", slices, self.weight)
+        y = torch.cat([part.flatten(-2) for part in heads.chunk(self.parts, -1)], -1)
         return y if self.bias is None else y + self.bias
 
     def extra_repr(self) -> str:

@@ -3,7 +3,8 @@
     h_t = φ(W x_t + U h_{t−1} + b)
 
 Source: J. L. Elman 1990, "Finding structure in time", Cognitive Science 14. IRNN (activation
-"relu", U = I, b = 0): Le, Jaitly & Hinton 2015, arXiv 1504.00941.
+"relu", U = I, b = 0): Le, Jaitly & Hinton 2015, arXiv 1504.00941. U in heads: Pöppel, Beck &
+Hochreiter 2025, "FlashRNN", arXiv 2412.07752.
 Deviation: Elman cut the gradient after one step; here it flows as far back as the caller lets it.
 """
 
@@ -15,11 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ostinato.cells.block_linear import stacked_linear
 from ostinato.cells.initialise import uniform
 from ostinato.core.cell import Cell, Native
 from ostinato.core.errors import ArgumentError, nearest
 
-__papers__ = ("rnn-survey",)
+__papers__ = ("flashrnn", "rnn-survey")
 
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
@@ -37,6 +39,7 @@ class ElmanCell(Cell):
         input_size: D.
         hidden_size: H.
         activation: φ: "tanh", "relu", "sigmoid", "softplus", "identity", or any function.
+        heads: K: U is block-diagonal, so that each of K slices of h sees itself only.
         bias: whether there is b.
         recurrent_bias: whether there is a second bias with U, as torch.nn has it.
         device: of the parameters.
@@ -45,7 +48,7 @@ class ElmanCell(Cell):
     Shapes: x (B, D); state and output (B, H).
 
     Raises:
-        ArgumentError: if the activation is not known.
+        ArgumentError: if the activation is not known, or the heads do not divide H.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class ElmanCell(Cell):
         hidden_size: int,
         *,
         activation: str | Callable[[Tensor], Tensor] = "tanh",
+        heads: int = 1,
         bias: bool = True,
         recurrent_bias: bool = False,
         device: torch.device | str | None = None,
@@ -68,8 +72,10 @@ class ElmanCell(Cell):
         self.hidden_size = hidden_size
         self.activation = activation
         self.input = nn.Linear(input_size, hidden_size, bias, device, dtype)
-        self.recur = nn.Linear(hidden_size, hidden_size, recurrent_bias, device, dtype)
-        uniform(self, hidden_size)
+        self.recur = stacked_linear(
+            hidden_size, hidden_size, heads, 1, recurrent_bias, device, dtype
+        )
+        uniform(self, hidden_size // heads)
 
     def initial_state(self, batch_size: int) -> Tensor:
         """Zeros (B, H)."""

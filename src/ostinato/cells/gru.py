@@ -7,7 +7,7 @@
     h_t = (1 − z_t) ⊙ n_t + z_t ⊙ h_{t−1}
 
 Source: Cho et al. 2014, arXiv 1406.1078 (reset before); the form with the reset after is
-cuDNN's and torch's.
+cuDNN's and torch's. U in heads: Pöppel, Beck & Hochreiter 2025, "FlashRNN", arXiv 2412.07752.
 Deviation: the paper writes z ⊙ n + (1 − z) ⊙ h in one version and the above in another; here
 it is torch's.
 """
@@ -17,10 +17,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ostinato.cells.block_linear import stacked_linear
 from ostinato.cells.initialise import uniform
 from ostinato.core.cell import Cell, Native
 
-__papers__ = ("rnn-survey",)
+__papers__ = ("flashrnn", "rnn-survey")
 
 
 class GRUCell(Cell):
@@ -31,6 +32,7 @@ class GRUCell(Cell):
         hidden_size: H.
         reset_after: whether the reset gate acts after the product with U_n (torch), or
             before (the original).
+        heads: K: each U is block-diagonal, so that each of K slices of h sees itself only.
         bias: whether there is b.
         recurrent_bias: whether there is a second bias with U, as torch.nn has it; with
             `reset_after` b_u is not redundant, since it stands inside the reset.
@@ -38,6 +40,9 @@ class GRUCell(Cell):
         dtype: of the parameters.
 
     Shapes: x (B, D); state and output (B, H). Gates stand in the order r, z, n.
+
+    Raises:
+        ArgumentError: if the heads do not divide H.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class GRUCell(Cell):
         hidden_size: int,
         *,
         reset_after: bool = True,
+        heads: int = 1,
         bias: bool = True,
         recurrent_bias: bool = True,
         device: torch.device | str | None = None,
@@ -56,11 +62,10 @@ class GRUCell(Cell):
         joint = 3 if reset_after else 2
         biased = bias and recurrent_bias
         self.input = nn.Linear(input_size, 3 * hidden_size, bias, device, dtype)
-        self.recur = nn.Linear(hidden_size, joint * hidden_size, biased, device, dtype)
-        self.recur_new = (
-            None if reset_after else nn.Linear(hidden_size, hidden_size, biased, device, dtype)
-        )
-        uniform(self, hidden_size)
+        sizes = (hidden_size, hidden_size, heads)
+        self.recur = stacked_linear(*sizes, joint, biased, device, dtype)
+        self.recur_new = None if reset_after else stacked_linear(*sizes, 1, biased, device, dtype)
+        uniform(self, hidden_size // heads)
 
     def initial_state(self, batch_size: int) -> Tensor:
         """Zeros (B, H)."""

@@ -11,7 +11,8 @@ Without peepholes p = 0; without projection P = I; without forget gate f = 1 (th
 
 Source: Hochreiter & Schmidhuber 1997, Neural Computation 9(8); forget gate: Gers, Schmidhuber
 & Cummins 2000; peepholes: Gers & Schmidhuber 2000; projection: Sak, Senior & Beaufays 2014,
-arXiv 1402.1128; coupled gates: Greff et al. 2015, arXiv 1503.04069.
+arXiv 1402.1128; coupled gates: Greff et al. 2015, arXiv 1503.04069; U in heads: Pöppel, Beck &
+Hochreiter 2025, "FlashRNN", arXiv 2412.07752.
 Deviation: the 1997 paper squashes g to (−2, 2) and the read-out to (−1, 1) by scaled logistic
 functions and cuts gradients at the gates; here both are tanh and nothing is cut.
 """
@@ -21,11 +22,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ostinato.cells.block_linear import stacked_linear
 from ostinato.cells.initialise import uniform
 from ostinato.core.cell import Cell, Native
 from ostinato.core.errors import ArgumentError
 
-__papers__ = ("rnn-survey",)
+__papers__ = ("flashrnn", "rnn-survey")
 
 
 class LSTMCell(Cell):
@@ -34,6 +36,7 @@ class LSTMCell(Cell):
     Args:
         input_size: D.
         hidden_size: H, the size of c.
+        heads: K: U is block-diagonal, so that each of K slices sees its own slice of h only.
         bias: whether there is b.
         recurrent_bias: whether there is a second bias with U, as torch.nn has it.
         forget_gate: False: f = 1.
@@ -48,7 +51,7 @@ class LSTMCell(Cell):
     along the rows of the matrices; absent ones are left out.
 
     Raises:
-        ArgumentError: if options exclude one another.
+        ArgumentError: if options exclude one another, or the heads do not divide H and R.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class LSTMCell(Cell):
         input_size: int,
         hidden_size: int,
         *,
+        heads: int = 1,
         bias: bool = True,
         recurrent_bias: bool = False,
         forget_gate: bool = True,
@@ -80,7 +84,16 @@ class LSTMCell(Cell):
         )
         size = len(self.gates) * hidden_size
         self.input = nn.Linear(input_size, size, bias, device, dtype)
-        self.recur = nn.Linear(projection or hidden_size, size, recurrent_bias, device, dtype)
+        self.heads = heads
+        self.recur = stacked_linear(
+            projection or hidden_size,
+            hidden_size,
+            heads,
+            len(self.gates),
+            recurrent_bias,
+            device,
+            dtype,
+        )
         self.readout: nn.Module = nn.Identity()
         self.project = (
             nn.Linear(hidden_size, projection, False, device, dtype) if projection else None
@@ -99,8 +112,8 @@ class LSTMCell(Cell):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw all parameters from U(−1/√H, 1/√H), then set the forget gate's bias."""
-        uniform(self, self.hidden_size)
+        """Draw all parameters from U(−√(K/H), √(K/H)), then set the forget gate's bias."""
+        uniform(self, self.hidden_size // self.heads)
         if self.forget_bias is None:
             return
         at = self.gates.index("f") * self.hidden_size

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ostinato.cells.block_linear import BlockLinear
 from ostinato.core.cell import Cell
 from ostinato.core.errors import ArgumentError
 
@@ -40,15 +41,14 @@ class SLSTMCell(Cell):
     Args:
         input_size: D.
         hidden_size: H.
-        heads: K, a divisor of H.
+        heads: K: R is block-diagonal, so that each of K slices of h sees itself only.
         depth: where the layer stands in its stack, from 0, the first, to 1, the last: the later
             it is, the more of its units begin with a long memory.
         bias: whether there is b.
         device: of the parameters.
         dtype: of the parameters.
 
-    Shapes: x (B, D); output and each leaf of the state (B, H); `recur` (K, H/K, 4 H/K), each head's
-    gates side by side.
+    Shapes: x (B, D); output and each leaf of the state (B, H).
 
     Raises:
         ArgumentError: if H cannot be divided by the heads, or `depth` is not in [0, 1].
@@ -66,29 +66,25 @@ class SLSTMCell(Cell):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if heads < 1 or hidden_size % heads:
-            raise ArgumentError(
-                f"heads has to divide hidden_size = {hidden_size}; got {heads}. Take a divisor."
-            )
         if not 0 <= depth <= 1:
             raise ArgumentError(f"depth lies between 0 and 1, first and last layer; got {depth}.")
         self.input_size, self.hidden_size = input_size, hidden_size
         self.heads, self.depth = heads, depth
         self.input = nn.Linear(input_size, 4 * hidden_size, bias, device, dtype)
-        size = hidden_size // heads
-        self.recur = nn.Parameter(torch.empty(heads, size, 4 * size, device=device, dtype=dtype))
+        self.recur = BlockLinear(
+            hidden_size, hidden_size, heads, 4, bias=False, device=device, dtype=dtype
+        )
         self.reset_parameters()
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """R = 0, b = 0 but b_f[j] = 5 − 12 (j / (d − 1))^(0.3 + 1.3 depth) in each head."""
         self.input.reset_parameters()
-        nn.init.zeros_(self.recur)
-        size, recur = self.hidden_size // self.heads, self.recur
-        place = torch.linspace(0, 1, size, device=recur.device, dtype=recur.dtype)
+        nn.init.zeros_(self.recur.weight)
         if isinstance(self.input.bias, Tensor):
             nn.init.zeros_(self.input.bias)
-            forget = self.input.bias.view(self.heads, 4, size)[:, 1]
+            forget = self.input.bias.view(4, self.heads, -1)[1]
+            place = torch.linspace(0, 1, forget.shape[-1]).to(forget)
             forget.copy_(5 - 12 * place ** (0.3 + 1.3 * self.depth))
 
     def initial_state(self, batch_size: int) -> State:
@@ -98,9 +94,8 @@ class SLSTMCell(Cell):
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """One step: x (B, D), state (h, c, n, m)."""
-        h, c, n, m = (leaf.reshape(-1, self.heads, leaf.shape[-1] // self.heads) for leaf in state)
-        gates = self.input(x).reshape(-1, self.heads, 4 * h.shape[-1])
-        i, f, z, o = (gates + torch.einsum("bkd,kde->bke", h, self.recur)).chunk(4, -1)
+        h, c, n, m = state
+        i, f, z, o = (self.input(x) + self.recur(h)).chunk(4, -1)
         kept = F.logsigmoid(f) + m
         # Not `maximum`: at a tie it would halve the gradient; `clamp` below does not.
         m = torch.where((n == 0) | (i > kept), i, kept)
@@ -109,8 +104,7 @@ class SLSTMCell(Cell):
         c = decay * c + entering * torch.tanh(z)
         n = (decay * n + entering).clamp(min=1)
         h = torch.sigmoid(o) * c / n
-        new = h.flatten(-2), c.flatten(-2), n.flatten(-2), m.flatten(-2)
-        return new[0], new
+        return h, (h, c, n, m)
 
     def extra_repr(self) -> str:
         """The options, for `print`."""
