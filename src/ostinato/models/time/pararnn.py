@@ -17,7 +17,6 @@ the norm, are Mamba-2's (Dao & Gu 2024, arXiv 2405.21060), since the figure does
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,13 +26,11 @@ from torch.nn import functional as F
 
 from ostinato.cells import make_cell
 from ostinato.core.errors import ArgumentError, nearest
-from ostinato.core.sequence import valid_steps
-from ostinato.core.state import State
-from ostinato.models.sequence_model import SequenceModel
 from ostinato.models.time.causal_convolution import CausalConvolution
+from ostinato.models.time.convolved_block import ConvolvedBlock, Inner
 from ostinato.models.time.gated_mlp import GatedMLP
-from ostinato.over.layer import Options, SequenceLayer
-from ostinato.over.time import RNN, Stack
+from ostinato.models.time.language_model import LanguageModel
+from ostinato.over.time import RNN
 
 __papers__ = ("pararnn",)
 
@@ -87,7 +84,7 @@ PUBLISHED = {
 """The models of the paper, by its names for their sizes."""
 
 
-class ParaRNNBlock(SequenceLayer):
+class ParaRNNBlock(ConvolvedBlock):
     """Convolution, recurrence and gate in place of attention, then a gated MLP.
 
     Args:
@@ -96,8 +93,7 @@ class ParaRNNBlock(SequenceLayer):
         device: of the parameters.
         dtype: of the parameters.
 
-    Shapes: x and output (B, T, D); the state is the pair of the convolution's (B, kernel−1, D)
-    and the cell's.
+    Shapes: as of every `ConvolvedBlock`.
     """
 
     def __init__(
@@ -122,42 +118,8 @@ class ParaRNNBlock(SequenceLayer):
         self.scale = nn.Parameter(torch.ones(width, **on))
         self.mlp = nn.Sequential(nn.LayerNorm(width, bias=False, **on), GatedMLP(width, **on))
 
-    def initial_state(self, batch_size: int) -> State:
-        """The pair of initial states, leaves (batch_size, ...)."""
-        layers = (self.convolution, self.recurrence)
-        return tuple(layer.initial_state(batch_size) for layer in layers)
-
-    def run(self, x: Tensor, state: State | None, options: Options) -> tuple[Any, ...]:
-        """Run over x (B, T, D); returns outputs, state[, states]."""
-        if options.lengths is not None:
-            lengths = torch.as_tensor(options.lengths, device=x.device)
-            # zeros stay zero all through the block, since only the convolution has a bias
-            x = x.masked_fill(~valid_steps(lengths, *x.shape[:2]).T[..., None], 0)
-        past, memory = (None, None) if state is None else state
-        return self._block(
-            x,
-            lambda u: self.convolution.run(u, past, options),
-            lambda u: self.recurrence.run(u, memory, options),
-        )
-
-    def step(
-        self, x: Tensor, state: State | None = None, noise: State | None = None
-    ) -> tuple[Any, State]:
-        """Run one step of a stream; see `SequenceLayer.step`."""
-        past, memory = (None, None) if state is None else state
-        y, new = self._block(
-            x,
-            lambda u: self.convolution.step(u, past),
-            lambda u: self.recurrence.step(u, memory),
-        )
-        return y, new
-
-    def _block(
-        self,
-        x: Tensor,
-        convolve: Callable[[Tensor], tuple[Any, ...]],
-        recur: Callable[[Tensor], tuple[Any, ...]],
-    ) -> tuple[Any, ...]:
+    def mix(self, x: Tensor, convolve: Inner, recur: Inner) -> tuple[Any, ...]:
+        """Compute the block; see `ConvolvedBlock.mix`."""
         u = self.norm(x)
         mixed, *pasts = convolve(self.input(u))
         h, *memories = recur(F.silu(mixed))
@@ -165,7 +127,7 @@ class ParaRNNBlock(SequenceLayer):
         return (x + self.mlp(x), *zip(pasts, memories, strict=True))
 
 
-class ParaRNN(SequenceModel):
+class ParaRNN(LanguageModel):
     """The language model; called, streamed and sampled from as every `SequenceModel`.
 
         model = ParaRNN(ParaRNNConfig(symbols=128, width=256, layers=4))
@@ -189,13 +151,6 @@ class ParaRNN(SequenceModel):
         dtype: torch.dtype | None = None,
     ) -> None:
         on: dict[str, Any] = {"device": device, "dtype": dtype}
-        embedding = nn.Embedding(config.symbols, config.width, **on)
-        # a tied head gives logits of unit size
-        nn.init.normal_(embedding.weight, std=config.width**-0.5)
-        head = nn.Linear(config.width, config.symbols, False, **on)
-        if config.tied:
-            head.weight = embedding.weight
-        blocks = [ParaRNNBlock(config, engine, **on) for _ in range(config.layers)]
-        norm = nn.LayerNorm(config.width, bias=False, **on)
-        super().__init__(embedding, Stack(blocks), nn.Sequential(norm, head))
+        blocks = (ParaRNNBlock(config, engine, **on) for _ in range(config.layers))
+        super().__init__(config.symbols, config.width, blocks, config.tied, **on)
         self.config = config
