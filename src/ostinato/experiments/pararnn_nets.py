@@ -74,7 +74,7 @@ def language_net(cell: str, symbols: int, width: int, layers: int) -> ParaRNN:
 
 
 def fit(
-    model: SequenceModel, task: Task, steps: Iterable[int], count: int, rate: float, batch: int = 64
+    model: nn.Module, task: Task, steps: Iterable[int], count: int, rate: float, batch: int = 64
 ) -> list[float]:
     """Train by AdamW, the gradient clipped to a norm of 1; the loss of every step.
 
