@@ -43,6 +43,17 @@ def test_a_projection_changes_the_width_between_layers() -> None:
     assert model.head.in_features == 3
 
 
+def test_a_published_model_in_the_place_of_layers() -> None:
+    options = {"model": "FlashRNN", "model_options": {"heads": 3}, "cell": "GRU", "dropout": 0.1}
+    model = build_model(config(layers=2, engine="reference", **options), PORTS)
+    assert model(torch.randint(11, (2, 5)))[0].shape == (2, 5, 11)
+    assert model.config.width == 6
+    assert model.dropout == 0.1
+    assert [block.recurrence.cell.heads for block in model.layer.layers] == [3, 3]
+    with pytest.raises(ArgumentError, match="FlashRNN reads symbols and answers each"):
+        build_model(config(**options), Ports(Symbols(11), Values(2), per_step=True))
+
+
 def test_encoders() -> None:
     assert isinstance(build_model(config(embedding_size=None), PORTS).encoder, OneHot)
     assert isinstance(build_model(config(), PORTS).encoder, nn.Embedding)
@@ -102,6 +113,15 @@ def test_a_model_comes_back_without_its_data(tmp_path: Path) -> None:
         assert set(trained.vocabulary["characters"]) == set("hello world")
         symbols = trained.ports.inputs.count
         assert trained.model(torch.zeros(1, 4, dtype=torch.long))[0].shape == (1, 4, symbols)
+
+
+def test_a_published_model_comes_back(tmp_path: Path) -> None:
+    options = {"task": "running_parity", "model": "ParaRNN", "cell": "ParaGRU"}
+    options |= {"task_options": {"steps": 4, "held_out_steps": 4}, "engine": "reference"}
+    train(config(out=tmp_path / "run", model_options={"heads": 2}, **options))
+    model = load_trained(tmp_path / "run").model
+    assert model.config.heads == 2
+    assert model.config.cell == "ParaGRU"
 
 
 def test_a_folder_without_checkpoint_is_an_error(tmp_path: Path) -> None:

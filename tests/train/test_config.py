@@ -55,6 +55,13 @@ def test_text_belongs_to_the_task_text() -> None:
         TrainConfig(steps=1, task="adding", text="book.txt")
 
 
+def test_options_of_a_cell_and_of_a_model_exclude_each_other() -> None:
+    with pytest.raises(ArgumentError, match="--model_options"):
+        TrainConfig(steps=1, model="FlashRNN", cell_options={"heads": 2})
+    with pytest.raises(ArgumentError, match="need a --model"):
+        TrainConfig(steps=1, model_options={"heads": 2})
+
+
 def test_json_round_trip() -> None:
     config = TrainConfig(steps=3, out="runs/a", task_options={"length": 4}, minutes=0.5)
     assert TrainConfig.from_json(json.loads(json.dumps(config.to_json()))) == config

@@ -12,6 +12,7 @@ from torch import nn
 from ostinato.cells import make_cell
 from ostinato.cells.from_file import file_of
 from ostinato.core.errors import ArgumentError, CheckpointError, DataError
+from ostinato.models.published import make_language_model
 from ostinato.models.sequence_model import OneHot, SequenceModel
 from ostinato.over.time import RNN, Stack
 from ostinato.tasks import make_task
@@ -68,9 +69,15 @@ def build_task(config: TrainConfig) -> Task:
 
 
 def build_model(config: TrainConfig, ports: Ports) -> SequenceModel:
-    """The model that the configuration describes, with weights drawn from its seed."""
+    """The model that the configuration describes, with weights drawn from its seed.
+
+    Raises:
+        ArgumentError: if a published model is named that does not fit the task.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(step_seed(config.seed, 0, "weights"))
+        if config.model is not None:
+            return _published(config, ports)
         encoder, size = _encoder(config, ports.inputs)
         layer, width = _layer(config, size)
         head = nn.Linear(width, _size(ports.outputs))
@@ -186,6 +193,26 @@ def _checkpoint_in(path: Path) -> Path:
             "train`) or a folder step-00001234 inside its checkpoints."
         )
     return found
+
+
+def _published(config: TrainConfig, ports: Ports) -> SequenceModel:
+    inputs, outputs = ports.inputs, ports.outputs
+    if not (isinstance(inputs, Symbols) and isinstance(outputs, Symbols) and ports.per_step):
+        raise ArgumentError(
+            f"{config.model} reads symbols and answers each with one, and the task "
+            f"{config.task!r} wants something else. Drop --model."
+        )
+    model = make_language_model(
+        str(config.model),
+        config.engine,
+        symbols=max(inputs.count, outputs.count),
+        width=config.hidden_size,
+        layers=config.layers,
+        cell=config.cell,
+        **config.model_options,
+    )
+    model.dropout = config.dropout
+    return model
 
 
 def _encoder(config: TrainConfig, inputs: Symbols | Values) -> tuple[nn.Module, int]:

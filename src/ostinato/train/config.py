@@ -37,12 +37,17 @@ class TrainConfig:
     """Name of the cell, or FILE.py:CLASS for one of your own, whose file is run."""
     cell_options: dict[str, Any] = field(default_factory=dict)
     """Options of the cell."""
+    model: str | None = None
+    """A published language model in the place of layers of the cell, e.g. FlashRNN."""
+    model_options: dict[str, Any] = field(default_factory=dict)
+    """Options of the model beside cell, hidden_size and layers, e.g. '{"heads": 4}'."""
     hidden_size: int = 384
     """Units of each layer."""
     layers: int = 1
     """Layers on top of one another."""
     embedding_size: int | None = 64
-    """Size of the vectors that stand for input symbols; null: one-hot vectors."""
+    """Size of the vectors that stand for input symbols, of a model always hidden_size; null:
+    one-hot vectors."""
     dropout: float = 0.0
     """Probability of dropping a unit before and after each layer."""
     engine: str = "auto"
@@ -118,6 +123,13 @@ class TrainConfig:
             )
         if self.resume and self.overwrite:
             raise ArgumentError("--resume and --overwrite exclude each other. Drop one of them.")
+        if self.cell_options and self.model is not None:
+            raise ArgumentError(
+                "--cell_options are for layers of a cell, and --model was given, which has "
+                "--model_options. Drop one of them."
+            )
+        if self.model_options and self.model is None:
+            raise ArgumentError("--model_options need a --model, and none was given. Name one.")
         if self.text is not None and self.task != "text":
             raise ArgumentError(
                 f"--text is for the task 'text', but --task is {self.task!r}. Drop one of them."

@@ -35,6 +35,10 @@ from ostinato.over.time import RNN
 __papers__ = ("pararnn",)
 
 
+CELLS = ("ParaGRU", "ParaLSTM")
+"""The cells that the model has."""
+
+
 @dataclass(frozen=True)
 class ParaRNNConfig:
     """The shape of a ParaRNN language model.
@@ -94,6 +98,9 @@ class ParaRNNBlock(ConvolvedBlock):
         dtype: of the parameters.
 
     Shapes: as of every `ConvolvedBlock`.
+
+    Raises:
+        ArgumentError: if the model has no such cell.
     """
 
     def __init__(
@@ -105,6 +112,10 @@ class ParaRNNBlock(ConvolvedBlock):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        if config.cell not in CELLS:
+            raise ArgumentError(
+                f"ParaRNN has no cell {config.cell!r}. {nearest(config.cell, CELLS)}"
+            )
         on: dict[str, Any] = {"device": device, "dtype": dtype}
         width = config.width
         options = {"heads": config.heads, "clip": config.clip, **on}

@@ -1,0 +1,25 @@
+"""Published models by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from ostinato.core.errors import ArgumentError
+from ostinato.models.published import make_language_model
+
+
+@pytest.mark.parametrize(("name", "cell"), [("FlashRNN", "GRU"), ("ParaRNN", "ParaLSTM")])
+def test_a_model_of_its_configuration(name, cell):
+    net = make_language_model(name, "reference", symbols=7, width=8, layers=2, heads=2, cell=cell)
+    assert type(net).__name__ == name
+    assert net.config.cell == cell
+    assert [block.recurrence.engine for block in net.layer.layers] == ["reference"] * 2
+
+
+def test_what_there_is_not():
+    with pytest.raises(ArgumentError, match=r"No model is called 'FlashRnn'.*'FlashRNN'"):
+        make_language_model("FlashRnn")
+    with pytest.raises(ArgumentError, match=r"no option 'head'.*'heads'"):
+        make_language_model("FlashRNN", head=2)
+    with pytest.raises(ArgumentError, match=r"ParaRNN has no cell 'LSTM'"):
+        make_language_model("ParaRNN", cell="LSTM", symbols=3, width=8)
