@@ -57,9 +57,17 @@ def test_heads_are_layers_of_their_own():
         torch.testing.assert_close(part, y[..., 3 * head : 3 * head + 3], atol=1e-14, rtol=0)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_large_pre_activations_stay_finite(dtype):
-    cell = drawn(scale=200.0).to(dtype)
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [
+        (torch.float16, 20.0),
+        (torch.bfloat16, 200.0),
+        (torch.float32, 200.0),
+        (torch.float64, 200.0),
+    ],
+)
+def test_large_pre_activations_stay_finite(dtype, scale):
+    cell = drawn(scale=scale).to(dtype)
     x = (torch.randn(8, 30, 3) * 20).to(dtype).requires_grad_()
     y, state = ost.RNN(cell, "reference")(x)
     assert all(bool(leaf.isfinite().all()) for leaf in (y, *state))

@@ -70,7 +70,7 @@ class ElmanCell(Cell):
             )
         self.input_size = input_size
         self.hidden_size = hidden_size
-        self.activation = activation
+        self.activation, self.heads = activation, heads
         self.input = nn.Linear(input_size, hidden_size, bias, device, dtype)
         self.recur = stacked_linear(
             hidden_size, hidden_size, heads, 1, recurrent_bias, device, dtype

@@ -58,7 +58,8 @@ class GRUCell(Cell):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.input_size, self.hidden_size, self.reset_after = input_size, hidden_size, reset_after
+        self.input_size, self.hidden_size = input_size, hidden_size
+        self.reset_after, self.heads = reset_after, heads
         joint = 3 if reset_after else 2
         biased = bias and recurrent_bias
         self.input = nn.Linear(input_size, 3 * hidden_size, bias, device, dtype)
