@@ -16,7 +16,7 @@ biases from 5 down to −7, a long memory in more units the later the layer; R =
 matrices.
 Deviation: the other cells stand in the same block: of the GRU r and z, of the Elman network its
 only map read what was convolved. The LSTM's forget bias is 1. Embedding and head begin as in every
-`LanguageModel` here.
+`LanguageModel` here. Of the paper's models no more than the total size is known here.
 """
 
 from __future__ import annotations
