@@ -195,7 +195,8 @@ def _levels(edges: Tensor, nodes: int) -> Tensor:
     order = sources.argsort(stable=True)
     leaving = sources.bincount(minlength=nodes)
     begin, waiting = _starts(leaving), targets.bincount(minlength=nodes)
-    level, depth = sources.new_full((nodes,), -1), 0
+    level: Tensor = sources.new_full((nodes,), -1)
+    depth = 0
     ready = (waiting == 0).nonzero().flatten()
     while len(ready):
         level[ready] = depth

@@ -71,8 +71,8 @@ def grid_scan(
     left = wave.border(left, cells[1], gates.t_rl.shape[-1], size[1], "left")
     up = wave.border(up, cells[0], gates.t_du.shape[-1], size[0], "up")
     from_left, from_above, right, down = wave.run(left, up)
-    y = (blocks.g * (q @ k.mT)) @ v
-    y = y + _read(blocks.m_l, q, from_left) + _read(blocks.m_u, q, from_above)
+    marks, entered = torch.cat([blocks.m_l, blocks.m_u], -1), torch.cat([from_left, from_above], -2)
+    y = product(blocks.g * (q @ k.mT), v) + _read(marks, q, entered)
     y = scatter_blocks(y, axes)[..., : cells[0], : cells[1], :, :]
     sizes = k.shape[-1], v.shape[-1]
     right, down = (
