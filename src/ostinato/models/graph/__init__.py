@@ -1,0 +1,1 @@
+"""Models over graphs and grids, one file per published system."""

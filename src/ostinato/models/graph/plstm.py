@@ -1,0 +1,95 @@
+"""pLSTM on a grid: every cell reads what flows to it from four corners.
+
+    q, k, v = W x;   s, τ, m from x (see `GridGates`);   d = σ(b_d)
+    h = Σ_o grid_scan_o(q, k, v) + d (q·k) v              o: the orientations
+    y = W_out HeadNorm(h)
+
+Source: Pöppel, Freinschlag, Schmied, Lin & Hochreiter 2025, "pLSTM: parallelizable Linear Source
+Transition Mark networks", NeurIPS, arXiv 2506.11997.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.core.errors import ArgumentError, ShapeError
+from ostinato.models.graph.head_norm import HeadNorm
+from ostinato.models.graph.plstm_gates import GateOptions, GridGates
+from ostinato.over.orientation import oriented_scan
+
+__papers__ = ("plstm",)
+
+
+class GridPLSTM(nn.Module):
+    """Mix the cells of a grid of any size: (B, X, Y, D) to (B, X, Y, D).
+
+        layer = GridPLSTM(192, heads=3, mode="D")
+        y = layer(torch.randn(2, 14, 14, 192))
+
+    Args:
+        size: D.
+        heads: how many; a divisor of D. Keys and values have D/heads elements.
+        mode: "P" or "D".
+        orientations: from how many corners; 4 in the paper.
+        gates: how gates are computed; None: as in the paper.
+        tied: let queries be the keys.
+        block: cells along x and y that are computed together; None: all, as one masked attention,
+            which takes (X·Y)² numbers for every head.
+        device: of the parameters.
+        dtype: of the parameters.
+
+    Raises:
+        ArgumentError: if the heads do not divide D.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        heads: int,
+        mode: str = "P",
+        *,
+        orientations: int = 4,
+        gates: GateOptions | None = None,
+        tied: bool = False,
+        block: tuple[int, int] | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if heads < 1 or size % heads:
+            raise ArgumentError(f"heads must divide the size {size}; got heads={heads}.")
+        on: dict[str, Any] = {"device": device, "dtype": dtype}
+        self.size, self.heads, self.tied, self.block = size, heads, tied, block
+        self.gates = GridGates(size, heads, mode, orientations, gates or GateOptions(), **on)
+        self.direct = nn.Parameter(torch.full((heads, 1, 1, 1, 1), -6.0, **on))
+        self.input = nn.Linear(size, (2 if tied else 3) * size, False, **on)
+        self.norm = HeadNorm(heads, size // heads, **on)
+        self.output = nn.Linear(size, size, False, **on)
+        for linear in (self.input, self.output):
+            small_normal(linear)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, X, Y, D) to (B, X, Y, D)."""
+        if x.dim() != 4 or x.shape[-1] != self.size:
+            raise ShapeError(f"x must be (B, X, Y, {self.size}); got {list(x.shape)}.")
+        parts = torch.unflatten(self.input(x), -1, (-1, self.heads, self.size // self.heads))
+        k, v, *q = (part.movedim(3, 1).unsqueeze(-2) for part in parts.unbind(3))
+        y = oriented_scan(
+            q[0] if q else k, k, v, self.gates(x), self.direct.sigmoid(), block=self.block
+        )
+        mixed: Tensor = self.output(self.norm(y.squeeze(-2).movedim(1, 3)).flatten(-2))
+        return mixed
+
+    def extra_repr(self) -> str:
+        """The options, for `print`."""
+        return f"{self.size}, heads={self.heads}, tied={self.tied}, block={self.block}"
+
+
+def small_normal(linear: nn.Linear) -> None:
+    """Begin as N(0, 2/(5·inputs)), without bias."""
+    nn.init.normal_(linear.weight, std=(0.4 / linear.in_features) ** 0.5)
+    if linear.bias is not None:
+        nn.init.zeros_(linear.bias)

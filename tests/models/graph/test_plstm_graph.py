@@ -1,0 +1,130 @@
+"""pLSTM on directed acyclic graphs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from ostinato.core.errors import ArgumentError, ShapeError
+from ostinato.models.graph.plstm_graph import GraphPLSTM, PLSTMGraph, edge_states
+from ostinato.over.dag import DAG
+from ostinato.over.grid import line_scan
+
+
+def ladder(length=4):
+    """A grid of two rows, whose line graph has cycles when undirected."""
+    along = [(2 * n + r, 2 * n + r + 2) for n in range(length - 1) for r in (0, 1)]
+    across = [(2 * n, 2 * n + 1) for n in range(length)]
+    return DAG(torch.tensor([*along, *across]).T)
+
+
+def draw(*shape):
+    return torch.randn(*shape, dtype=torch.float64)
+
+
+def test_a_path_is_a_line():
+    steps = 7
+    dag = DAG(torch.stack([torch.arange(steps - 1), torch.arange(1, steps)]))
+    q, k, v = (draw(steps, 1, 3) for _ in range(3))
+    s, m, t = (torch.rand(steps, 1, dtype=torch.float64) for _ in range(3))
+    kv = k.unsqueeze(-1) * v.unsqueeze(-2)
+    states = edge_states(dag.line_graph, s[:-1], t[1:-1], kv[:-1])
+    read = m[1:, :, None] * torch.einsum("ehk,ehkv->ehv", q[1:], states)
+    one = (each.view(steps, 1, 1) for each in (t, s, m, torch.zeros_like(m)))
+    y, _ = line_scan(q, k, v, *one, scale=1.0, block=4)
+    torch.testing.assert_close(read, y[1:], rtol=1e-12, atol=1e-12)
+    assert not y[0].any()
+
+
+def test_autograd_equals_the_backward_pass_of_the_paper():
+    dag = ladder()
+    line, (before, after) = dag.line_graph, dag.edges
+    q, k, v = (draw(dag.nodes, 1, 3).requires_grad_() for _ in range(3))
+    s, m = (draw(dag.edges.shape[1], 1).requires_grad_() for _ in range(2))
+    t = draw(line.edges.shape[1], 1).requires_grad_()
+    kv = k.unsqueeze(-1) * v.unsqueeze(-2)
+    c = edge_states(line, s, t, kv[before])
+    h = torch.zeros(dag.nodes, 1, 3, dtype=torch.float64).index_add(
+        0, after, m[..., None] * torch.einsum("ehk,ehkv->ehv", q[after], c)
+    )
+    dh = draw(*h.shape)
+    found = torch.autograd.grad(h, (q, k, v, s, m, t), dh)
+    with torch.no_grad():
+        dc = torch.zeros_like(c)
+        for edge in dag.level[before].argsort(descending=True).tolist():
+            end = int(after[edge])
+            dc[edge] += m[edge] * q[end].unsqueeze(-1) * dh[end].unsqueeze(-2)
+            for pair in (line.edges[0] == edge).nonzero().flatten().tolist():
+                dc[edge] += t[pair] * dc[line.edges[1, pair]]
+        dq, dk, dv = (torch.zeros_like(q) for _ in range(3))
+        dq.index_add_(0, after, m[..., None] * torch.einsum("ehkv,ehv->ehk", c, dh[after]))
+        dk.index_add_(0, before, s[..., None] * torch.einsum("ehkv,ehv->ehk", dc, v[before]))
+        dv.index_add_(0, before, s[..., None] * torch.einsum("ehkv,ehk->ehv", dc, k[before]))
+        ds = torch.einsum("ehk,ehkv,ehv->eh", k[before], dc, v[before])
+        dm = torch.einsum("ehk,ehkv,ehv->eh", q[after], c, dh[after])
+        dt = (c[line.edges[0]] * dc[line.edges[1]]).sum((-2, -1))
+    torch.testing.assert_close(found, (dq, dk, dv, ds, dm, dt), rtol=1e-12, atol=1e-12)
+
+
+def test_in_p_mode_what_enters_is_shared_out():
+    layer, dag = GraphPLSTM(8, 2, "P").double(), ladder()
+    line = dag.line_graph
+    t = 100 * draw(line.edges.shape[1], 2)
+    shared = layer._shared(t, line).abs()
+    total = torch.zeros(line.nodes, 2, dtype=torch.float64).index_add(0, line.edges[0], shared)
+    some = line.edges[0].unique()
+    assert total.max() < 1
+    assert total[some].min() > 0.5
+    other = GraphPLSTM(8, 2, "P", norm="out")._shared(t, line).abs()
+    assert other.max() < 1
+
+
+@pytest.mark.parametrize("mode", ["P", "D"])
+def test_graphs_side_by_side_are_graphs_by_themselves(mode):
+    layer = GraphPLSTM(8, 2, mode, edge_size=3).double()
+    graphs = [ladder(2), ladder(4), DAG(torch.tensor([[0], [1]]))]
+    xs = [draw(dag.nodes, 8) for dag in graphs]
+    zs = [draw(dag.edges.shape[1], 3) for dag in graphs]
+    together = layer(torch.cat(xs), DAG.join(graphs), torch.cat(zs))
+    alone = [layer(x, dag, z) for x, dag, z in zip(xs, graphs, zs, strict=True)]
+    torch.testing.assert_close(together, torch.cat(alone))
+
+
+@pytest.mark.parametrize("mode", ["P", "D"])
+def test_names_of_nodes_do_not_matter_if_edges_keep_their_direction(mode):
+    layer, dag = GraphPLSTM(8, 2, mode, directions=1).double(), DAG(
+        torch.tensor([[0, 0, 1, 2], [1, 2, 3, 4]])
+    )  # fmt: skip
+    x, order = draw(5, 8), torch.tensor([3, 1, 0, 4, 2])
+    renamed = torch.empty_like(x)
+    renamed[order] = x
+    torch.testing.assert_close(layer(renamed, DAG(order[dag.edges]))[order], layer(x, dag))
+
+
+def test_one_direction_reads_ancestors_only():
+    layer, dag = GraphPLSTM(8, 2, directions=1).double(), ladder(3)
+    x = draw(6, 8).requires_grad_()
+    layer(x, dag)[2].sum().backward()
+    assert x.grad[[0, 2]].abs().sum(1).min() > 0
+    assert not x.grad[[1, 3, 4, 5]].any()
+
+
+def test_a_model_answers_for_every_graph():
+    model = PLSTMGraph(nn.Embedding(5, 12), 12, 3, heads=2)
+    dag = DAG.join([ladder(2), ladder(3)])
+    logits = model(torch.randint(5, (dag.nodes,)), dag)
+    assert logits.shape == (2, 3)
+    logits.sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+    full = PLSTMGraph(nn.Embedding(100, 96), 96, 2)
+    assert sum(p.numel() for p in full.parameters()) < 300_000
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(ArgumentError, match="heads must divide the size 8"):
+        GraphPLSTM(8, 3)
+    with pytest.raises(ArgumentError, match="no mode 'Q'"):
+        GraphPLSTM(8, 2, "Q")
+    with pytest.raises(ShapeError, match=r"edge_x must be \(4, 2\); got None"):
+        GraphPLSTM(8, 2, edge_size=2)(torch.randn(4, 8), ladder(2))
