@@ -1,0 +1,31 @@
+"""pLSTM-Vis."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ostinato.core.errors import ArgumentError
+from ostinato.models.graph.plstm_vision import PLSTMVision, PLSTMVisionConfig
+
+
+@pytest.mark.parametrize(("size", "millions"), [("T", 6), ("S", 23), ("B", 89)])
+def test_published_sizes_have_about_as_many_parameters(size, millions):
+    model = PLSTMVision(PLSTMVisionConfig.published(size), device="meta")
+    count = sum(p.numel() for p in model.parameters()) / 1e6
+    assert count == pytest.approx(millions, rel=0.08)
+    assert len(model.blocks) == 12
+    with pytest.raises(ArgumentError, match="No size is called 'X'"):
+        PLSTMVisionConfig.published("X")
+
+
+def test_modes_alternate_and_images_of_other_sizes_are_taken():
+    model = PLSTMVision(
+        PLSTMVisionConfig(channels=1, classes=3, image=(8, 8), patch=2, width=12, modes="PD")
+    )
+    assert [block.mixer.gates.mode for block in model.blocks] == ["P", "D"]
+    assert model(torch.randn(2, 8, 8, 1)).shape == (2, 3)
+    logits = model(torch.randn(1, 16, 12, 1))
+    logits.sum().backward()
+    assert logits.shape == (1, 3)
+    assert all(parameter.grad is not None for parameter in model.parameters())
