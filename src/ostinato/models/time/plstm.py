@@ -1,0 +1,206 @@
+"""pLSTM over a sequence: linear attention with source, transition and mark, and state tracking.
+
+    C_t[d,v,i] = Σ_j T_t[i,j] C_{t−1}[d,v,j] + Σ_{a,b} S_t[i,a,b] k_t[d,a] v_t[v,b]
+    h_t[v,i]   = K^{−1/2} Σ_{d,a} q_t[d,a] (Σ_j M_t[i,a,j] C_{t−1}[d,v,j]
+                                            + Σ_{b,c} D_t[i,a,b,c] k_t[d,b] v_t[v,c])
+    y_t = W_out HeadNorm(h_t)
+
+T is held stable (`stable_transition`); S, M and D are sigmoids; all are affine in x_t. With J
+states that T mixes, a head can follow a state machine. What is read is the state *before* the
+step, so a step reaches its own output through D alone.
+
+Source: Pöppel, Freinschlag, Schmied, Lin & Hochreiter 2025, "pLSTM: parallelizable Linear Source
+Transition Mark networks", NeurIPS, arXiv 2506.11997.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.core.errors import ArgumentError
+from ostinato.core.sequence import restart_steps, valid_steps
+from ostinato.core.state import State
+from ostinato.engines.parallel.affine import affine_scan
+from ostinato.models.graph.head_norm import HeadNorm
+from ostinato.models.time.stable_transition import stable_transition, transition_numbers
+from ostinato.over.grid import line_scan
+from ostinato.over.layer import Options, SequenceLayer
+
+__papers__ = ("plstm",)
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """How many states, keys, values, queries and outputs a head has at every step.
+
+    Attributes:
+        states: J of T, of the carried state.
+        keys: of S.
+        values: of S.
+        queries: of M.
+        outputs: of M.
+    """
+
+    states: int = 1
+    keys: int = 1
+    values: int = 1
+    queries: int = 1
+    outputs: int = 1
+
+
+class LinePLSTM(SequenceLayer):
+    """Mix the steps of a sequence: (B, T, D) to (B, T, D).
+
+    Args:
+        size: D.
+        heads: how many; a divisor of D.
+        tracking: sizes of the gates; all 1 by default.
+        transition: form of T, see `stable_transition`.
+        block: how many steps are computed together, a power of two.
+        device: of the parameters.
+        dtype: of the parameters.
+
+    Shapes: the state is C (B, heads, states, K, V).
+
+    Raises:
+        ArgumentError: if the heads do not divide D, or there is no such form.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        heads: int,
+        tracking: Tracking | None = None,
+        transition: str = "diagonal",
+        block: int = 64,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if heads < 1 or size % heads:
+            raise ArgumentError(f"heads must divide the size {size}; got heads={heads}.")
+        on: dict[str, Any] = {"device": device, "dtype": dtype}
+        self.tracking = j = tracking or Tracking()
+        self.heads, self.width, self.transition, self.block = (
+            heads,
+            size // heads,
+            transition,
+            block,
+        )
+        self.input = nn.Linear(size, size * (j.queries + j.keys + j.values), False, **on)
+        self.sizes = (
+            transition_numbers(transition, j.states),
+            j.states * j.keys * j.values,
+            j.outputs * j.queries * j.states,
+            j.outputs * j.queries * j.keys * j.values,
+        )
+        self.gates = nn.Linear(size, heads * sum(self.sizes), **on)
+        self.norm = HeadNorm(heads, self.width * j.outputs, **on)
+        self.output = nn.Linear(size * j.outputs, size, False, **on)
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Begin with long memory: gates that depend on the input little, T near its bound."""
+        for linear in (self.input, self.output):
+            nn.init.normal_(linear.weight, std=(0.4 / linear.in_features) ** 0.5)
+        nn.init.normal_(self.gates.weight, std=0.1 * self.gates.in_features**-0.5)
+        bias = torch.unflatten(self.gates.bias, 0, (self.heads, sum(self.sizes)))
+        transition, source, mark, direct = torch.split(bias, list(self.sizes), -1)
+        transition.normal_(std=0.1)
+        transition[:, -self.tracking.states :] += 1
+        for gate, value in ((source, -4), (mark, -4), (direct, -6)):
+            gate.fill_(value)
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        """Zeros (B, heads, states, K, V)."""
+        shape = self.heads, self.tracking.states, self.width, self.width
+        return self.gates.weight.new_zeros(batch_size, *shape)
+
+    def run(self, x: Tensor, state: State | None, options: Options) -> tuple[Any, ...]:
+        """Run over x (B, T, D); returns outputs, state[, states]."""
+        valid, restart = _masks(x, options)
+        if valid is not None:
+            x = x.masked_fill(~valid[..., None], 0)
+        init = self.initial_state(len(x)) if state is None else state
+        if not x.shape[1]:
+            empty = init[:, None].expand(-1, 0, *init.shape[1:])
+            return (x, init, empty) if options.return_states else (x, init)
+        q, k, v = self._vectors(x)
+        t, s, m, d = self._gates(x)
+        if restart is not None:
+            # a fresh state is zero: what is not passed on and not read is forgotten
+            cut = restart[:, None, :, None, None]
+            t, m = t.masked_fill(cut, 0), m.masked_fill(cut, 0)
+        if valid is not None:
+            hold = ~valid[:, None, :, None, None]
+            t = torch.where(hold, torch.eye(t.shape[-1], dtype=t.dtype, device=t.device), t)
+            s = s.masked_fill(hold, 0)
+        h, last = line_scan(q, k, v, t, s, m, d, block=self.block, init=init)
+        j = self.tracking
+        h = torch.unflatten(h, -2, (j.outputs, j.queries)).sum(-2)  # (B, heads, T, outputs, V)
+        y = self.output(self.norm(h.transpose(1, 2).flatten(-2)).flatten(-2))
+        if valid is not None:
+            y = y.masked_fill(~valid[..., None], 0)
+        if not options.return_states:
+            return y, last
+        return y, last, _states(t, s, k, v, init)
+
+    def step(
+        self, x: Tensor, state: State | None = None, noise: State | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Run one step of a stream; see `SequenceLayer.step`."""
+        y, new = self.run(x[:, None], state, Options())
+        return y[:, 0], new
+
+    def extra_repr(self) -> str:
+        """The options, for `print`."""
+        return f"heads={self.heads}, transition={self.transition!r}, {self.tracking}"
+
+    def _vectors(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries for every (output, query), keys and values for every (key, value)."""
+        j = self.tracking
+        parts = torch.unflatten(self.input(x), -1, (self.heads, -1, self.width)).transpose(1, 2)
+        q, k, v = torch.split(parts, [j.queries, j.keys, j.values], -2)
+        return (
+            q.repeat(1, 1, 1, j.outputs, 1),
+            k.repeat_interleave(j.values, -2),
+            v.repeat(1, 1, 1, j.keys, 1),
+        )
+
+    def _gates(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """T, S, M and D as matrices (B, heads, T, ·, ·)."""
+        j = self.tracking
+        affine = torch.unflatten(self.gates(x), -1, (self.heads, -1)).transpose(1, 2)
+        transition, source, mark, direct = torch.split(affine, list(self.sizes), -1)
+        return (
+            stable_transition(self.transition, transition, j.states),
+            torch.unflatten(source.sigmoid(), -1, (j.states, -1)),
+            torch.unflatten(mark.sigmoid(), -1, (-1, j.states)),
+            torch.unflatten(direct.sigmoid(), -1, (j.outputs * j.queries, -1)),
+        )
+
+
+def _masks(x: Tensor, options: Options) -> tuple[Tensor | None, Tensor | None]:
+    """Which steps are valid, and at which the state is fresh, (B, T) each."""
+    batch, steps = x.shape[:2]
+    valid = restart = None
+    if options.lengths is not None:
+        lengths = torch.as_tensor(options.lengths, device=x.device)
+        valid = valid_steps(lengths, batch, steps).T
+    if options.resets is not None:
+        restart = restart_steps(options.resets.to(x.device), batch, steps, reverse=False).T
+    return valid, restart
+
+
+def _states(t: Tensor, s: Tensor, k: Tensor, v: Tensor, init: Tensor) -> Tensor:
+    """C after every step (B, T, heads, J, K, V)."""
+    written = torch.einsum("bhtju,bhtuk,bhtuv->tbhkvj", s, k, v)
+    matrices = t.permute(2, 0, 1, 3, 4)[:, :, :, None, None]
+    states = affine_scan(matrices, written, init.movedim(2, -1), kind="block")
+    return states.movedim(0, 1).movedim(-1, 3)

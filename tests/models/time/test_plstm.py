@@ -1,0 +1,115 @@
+"""pLSTM over a sequence."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ostinato.core.errors import ArgumentError
+from ostinato.models.time.plstm import LinePLSTM, Tracking
+
+TRACKING = Tracking(states=3, keys=2, values=2, queries=2, outputs=3)
+
+
+def layer_of(tracking=TRACKING, transition="svd", block=4):
+    torch.manual_seed(2)
+    layer = LinePLSTM(6, 2, tracking, transition, block, dtype=torch.float64)
+    torch.nn.init.normal_(layer.gates.weight)
+    torch.nn.init.normal_(layer.gates.bias)
+    return layer
+
+
+def draw(*shape):
+    return torch.randn(*shape, dtype=torch.float64)
+
+
+def by_equation(layer, x, state):
+    """The sheet of equations, step by step, before norm and output."""
+    j, width = layer.tracking, layer.width
+    parts = layer.input(x).unflatten(-1, (layer.heads, -1, width))
+    q, k, v = parts.split([j.queries, j.keys, j.values], -2)
+    t, s, m, d = (gate.transpose(1, 2) for gate in layer._gates(x))
+    s = s.unflatten(-1, (j.keys, j.values))
+    m = m.unflatten(-2, (j.outputs, j.queries))
+    d = d.unflatten(-1, (j.keys, j.values)).unflatten(-3, (j.outputs, j.queries))
+    outputs = []
+    for n in range(x.shape[1]):
+        now = [each[:, n] for each in (q, k, v, t, s, m, d)]
+        qn, kn, vn, tn, sn, mn, dn = now
+        read = torch.einsum("bhad,bhiaj,bhjdv->bhiv", qn, mn, state)
+        own = torch.einsum("bhad,bhiaec,bhed,bhcv->bhiv", qn, dn, kn, vn)
+        outputs.append((read + own) * width**-0.5)
+        passed = torch.einsum("bhij,bhjdv->bhidv", tn, state)
+        state = passed + torch.einsum("bhiec,bhed,bhcv->bhidv", sn, kn, vn)
+    h = torch.stack(outputs, 1).flatten(-2)
+    return layer.output(layer.norm(h).flatten(-2)), state
+
+
+@pytest.mark.parametrize("block", [1, 4, 16])
+def test_it_equals_its_equations(block):
+    layer, x, state = layer_of(block=block), draw(2, 7, 6), draw(2, 2, 3, 3, 3)
+    y, last, states = layer(x, state, return_states=True)
+    expected, end = by_equation(layer, x, state)
+    torch.testing.assert_close(y, expected)
+    torch.testing.assert_close(last, end)
+    torch.testing.assert_close(states[:, -1], end)
+
+
+def test_a_stream_equals_the_sequence():
+    layer, x = layer_of(Tracking(), "diagonal"), draw(2, 5, 6)
+    y, last, states = layer(x, return_states=True)
+    state = None
+    for t in range(5):
+        y_t, state = layer.step(x[:, t], state)
+        torch.testing.assert_close(y_t, y[:, t])
+        torch.testing.assert_close(state, states[:, t])
+    torch.testing.assert_close(state, last)
+
+
+def test_padding_changes_nothing_even_if_it_is_nan():
+    layer, x = layer_of(), draw(3, 6, 6)
+    lengths = torch.tensor([6, 2, 0])
+    for row, length in enumerate(lengths):
+        x[row, length:] = float("nan")
+    x.requires_grad_()
+    y, last, states = layer(x, lengths=lengths, return_states=True)
+    (gradient,) = torch.autograd.grad(y.sum() + last.sum(), x)
+    assert gradient.isfinite().all()
+    for row, length in enumerate(lengths.tolist()):
+        alone, end = layer(x[row : row + 1, :length])
+        torch.testing.assert_close(y[row : row + 1, :length], alone)
+        torch.testing.assert_close(last[row : row + 1], end)
+        torch.testing.assert_close(states[row, -1], end[0])
+        assert not y[row, length:].any()
+
+
+def test_a_reset_begins_a_new_sequence():
+    layer, x = layer_of(), draw(2, 6, 6)
+    resets = torch.zeros(2, 6, dtype=torch.bool)
+    resets[0, 4] = True
+    y, last = layer(x, draw(2, 2, 3, 3, 3), resets=resets)
+    alone, end = layer(x[:1, 4:])
+    torch.testing.assert_close(y[:1, 4:], alone)
+    torch.testing.assert_close(last[:1], end)
+
+
+def test_a_head_can_count_modulo_two():
+    """A transition that swaps two states on a 1 is a state machine, which no decay is."""
+    layer = layer_of(Tracking(states=2), "householder", block=8)
+    bits = torch.tensor([[0, 1, 1, 0, 1, 1, 1, 0]])
+    swap = torch.tensor([[0.0, 1.0], [1.0, 0.0]], dtype=torch.float64)
+    turned = torch.where(bits[..., None, None] == 1, swap, torch.eye(2, dtype=torch.float64))
+    t = turned[:, None].expand(-1, 2, -1, -1, -1)
+    layer._gates = lambda x: (t, *LinePLSTM._gates(layer, x)[1:])
+    with torch.no_grad():
+        layer.input.weight.zero_()
+    start = torch.zeros(1, 2, 2, 3, 3, dtype=torch.float64)
+    start[:, :, 0] = 1
+    states = layer(draw(1, 8, 6), start, return_states=True)[2]
+    parity = bits.cumsum(1) % 2
+    assert states[0, :, 0, 1, 0, 0].tolist() == parity[0].tolist()
+
+
+def test_heads_that_do_not_divide_are_refused():
+    with pytest.raises(ArgumentError, match="heads must divide the size 6; got heads=4"):
+        LinePLSTM(6, 4)
