@@ -11,7 +11,15 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/index.md", "docs/cells.md", "docs/training.md", "docs/analysis.md"]
+    "page",
+    [
+        "README.md",
+        "docs/index.md",
+        "docs/cells.md",
+        "docs/graphs.md",
+        "docs/training.md",
+        "docs/analysis.md",
+    ],
 )
 def test_examples_run(page, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
