@@ -181,3 +181,13 @@ def test_what_does_not_fit_is_refused():
         grid_scan(q, k[..., :2], v, gates)
     with pytest.raises(ShapeError, match="`left`"):
         grid_scan(q, k, v, gates, left=up)
+
+
+def test_gates_that_are_the_same_for_all_rows_need_no_batch():
+    q, k, v, gates, left, _ = random_grid(3, 4)
+    one = gates.map(lambda gate: gate[0])
+    every = one.map(lambda gate: gate.expand(2, *gate.shape))
+    expected = grid_scan(q, k, v, every, block=(2, 2), left=left[:1].expand(2, -1, -1, -1, -1))
+    found = grid_scan(q, k, v, one, block=(2, 2), left=left[0])
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, **EXACT)

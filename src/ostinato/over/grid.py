@@ -15,12 +15,15 @@ Transition Mark networks", NeurIPS, arXiv 2506.11997.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ostinato.core.errors import ArgumentError, ShapeError
 from ostinato.over.block import Block, gather_blocks, joins, product, scatter_blocks
+from ostinato.over.wavefront import Wavefront
 
 __papers__ = ("plstm",)
 
@@ -67,22 +70,19 @@ def grid_scan(
     q = q * (q.shape[-1] ** -0.5 if scale is None else scale)
     q, k, v = (gather_blocks(F.pad(each, (0, 0, 0, 0, 0, spare[1], 0, spare[0])), axes)
                for each in (q, k, v))  # fmt: skip
-    wave = _Wave(_write(blocks.s_r, k, v), _write(blocks.s_d, k, v), blocks)
-    left = wave.border(left, cells[1], gates.t_rl.shape[-1], size[1], "left")
-    up = wave.border(up, cells[0], gates.t_du.shape[-1], size[0], "up")
-    from_left, from_above, right, down = wave.run(left, up)
+    wave = Wavefront(blocks, _write(blocks.s_r, k, v), _write(blocks.s_d, k, v))
+    sides = (
+        _Side("left", cells[1], size[1], gates.t_rl.shape[-1]),
+        _Side("up", cells[0], size[0], gates.t_du.shape[-1]),
+    )
+    borders = [side.enter(state, wave) for side, state in zip(sides, (left, up), strict=True)]
+    from_left, from_above, *leaving = wave.run(*borders)
     marks, entered = torch.cat([blocks.m_l, blocks.m_u], -1), torch.cat([from_left, from_above], -2)
     y = product(blocks.g * (q @ k.mT), v) + _read(marks, q, entered)
     y = scatter_blocks(y, axes)[..., : cells[0], : cells[1], :, :]
     sizes = k.shape[-1], v.shape[-1]
-    right, down = (
-        torch.unflatten(state, -2, (side, states)).flatten(-4, -3)[..., :count, :, :]
-        for state, side, count, states in (
-            (right, size[1], cells[1], gates.t_rl.shape[-1]),
-            (down, size[0], cells[0], gates.t_du.shape[-1]),
-        )
-    )
-    return y, torch.unflatten(right, -1, sizes), torch.unflatten(down, -1, sizes)
+    right, down = (side.leave(state, sizes) for side, state in zip(sides, leaving, strict=True))
+    return y, right, down
 
 
 def line_scan(
@@ -143,68 +143,34 @@ def gating_matrix(gates: Block) -> Tensor:
     return whole[..., 0, 0, :, :]
 
 
-class _Wave:
-    """States go from block to block; blocks on an anti-diagonal are one batch."""
+@dataclass(frozen=True)
+class _Side:
+    """A side of the grid: its name, cells, cells of a block, and states that cross a cell."""
 
-    def __init__(self, right: Tensor, down: Tensor, blocks: Block):
-        self.shape = right.shape[:-4], *right.shape[-4:-2], right.shape[-1]
-        self.columns, self.rows = right.shape[-4:-2]
-        first, second = torch.meshgrid(
-            torch.arange(self.columns), torch.arange(self.rows), indexing="ij"
-        )
-        diagonal = (first + second).flatten()
-        self.order = diagonal.argsort(stable=True).to(right.device)
-        self.counts = diagonal.bincount().tolist()
-        self.right, self.down = self._cut(right), self._cut(down)
-        self.t_rl, self.t_ru = self._cut(blocks.t_rl), self._cut(blocks.t_ru)
-        self.t_dl, self.t_du = self._cut(blocks.t_dl), self._cut(blocks.t_du)
+    name: str
+    cells: int
+    block: int
+    states: int
 
-    def run(self, left: Tensor, up: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What enters every block from the left and from above, and what leaves the grid."""
-        arriving_l, arriving_u, leaving_r, leaving_d = (list[Tensor]() for _ in range(4))
-        right, down = left[..., :0, :, :], up[..., :0, :, :]
-        for k in range(len(self.counts)):
-            # Blocks of a diagonal stand from left to right; the first and the last may begin anew.
-            a, b = right, down
-            if k < self.rows:
-                a = torch.cat([left[..., k : k + 1, :, :], a], -3)
-            if k < self.columns:
-                b = torch.cat([b, up[..., k : k + 1, :, :]], -3)
-            arriving_l.append(a)
-            arriving_u.append(b)
-            right = product(self.t_rl[k], a) + product(self.t_ru[k], b) + self.right[k]
-            down = product(self.t_dl[k], a) + product(self.t_du[k], b) + self.down[k]
-            if k >= self.columns - 1:
-                leaving_r.append(right[..., -1, :, :])
-                right = right[..., :-1, :, :]
-            if k >= self.rows - 1:
-                leaving_d.append(down[..., 0, :, :])
-                down = down[..., 1:, :, :]
-        entered = self._restored(arriving_l), self._restored(arriving_u)
-        return *entered, torch.stack(leaving_r, -3), torch.stack(leaving_d, -3)
-
-    def border(self, state: Tensor | None, cells: int, states: int, side: int, name: str) -> Tensor:
-        """What enters at one side of the grid, block by block (..., P, side·J, K·V)."""
-        lead, columns, rows, width = self.shape
-        count = rows if name == "left" else columns
+    def enter(self, state: Tensor | None, wave: Wavefront) -> Tensor:
+        """What enters block by block (..., P, block·J, K·V), from (..., cells, J, K, V)."""
+        *lead, width = wave.shape
+        count = -(-self.cells // self.block)
         if state is None:
-            return self.right[0].new_zeros(*lead, count, side * states, width)
-        if state.shape[-4:-2] != (cells, states) or state.shape[-2:].numel() != width:
+            return wave.zeros(*lead, count, self.block * self.states, width)
+        if state.shape[-4:-2] != (self.cells, self.states) or state.shape[-2:].numel() != width:
             raise ShapeError(
-                f"What enters from `{name}` needs the axes (..., {cells}, {states}, K, V) of a "
-                f"grid with that many cells on this side; got {list(state.shape)}."
+                f"What enters from `{self.name}` needs the axes (..., {self.cells}, {self.states}, "
+                f"K, V) of a grid with that many cells on this side; got {list(state.shape)}."
             )
-        flat = F.pad(state.flatten(-2), (0, 0, 0, 0, 0, count * side - cells))
-        return torch.unflatten(flat, -3, (count, side)).flatten(-3, -2).expand(*lead, -1, -1, -1)
+        flat = F.pad(state.flatten(-2), (0, 0, 0, 0, 0, count * self.block - self.cells))
+        blocks = torch.unflatten(flat, -3, (count, self.block)).flatten(-3, -2)
+        return blocks.expand(*lead, -1, -1, -1)
 
-    def _cut(self, tensor: Tensor) -> tuple[Tensor, ...]:
-        """(..., X, Y, ·, ·) by diagonals, with a gradient that is computed once for all of them."""
-        ordered = tensor.flatten(-4, -3).index_select(-3, self.order)
-        return torch.split(ordered, self.counts, -3)
-
-    def _restored(self, diagonals: list[Tensor]) -> Tensor:
-        found = torch.cat(diagonals, -3).index_select(-3, self.order.argsort())
-        return torch.unflatten(found, -3, (self.columns, self.rows))
+    def leave(self, state: Tensor, sizes: tuple[int, int]) -> Tensor:
+        """The inverse of `enter`, for keys and values of these sizes."""
+        cells = torch.unflatten(state, -2, (self.block, self.states)).flatten(-4, -3)
+        return torch.unflatten(cells[..., : self.cells, :, :], -1, sizes)
 
 
 def _joined(blocks: Block, axes: list[str]) -> Block:

@@ -1,5 +1,7 @@
 """The gates of pLSTM on a grid, from its inputs: a beam (P) or diffusion to every cell (D).
 
+The gates of each orientation and head::
+
     P:  T_rl = T_ru = α τ,  T_dl = T_du = (1−α) τ,  S_r = α s,  S_d = (1−α) s,  M_l = M_u = m
     D:  T_rl = τ_r,  T_du = τ_d,  T_ru = τ_rd, T_dl = 0 (chirality L; R: the other way round),
         S_r = s_r,  S_d = s_d,  M_l = m_l,  M_u = m_u

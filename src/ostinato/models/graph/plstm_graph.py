@@ -1,5 +1,7 @@
 """pLSTM on directed acyclic graphs: cell states live on edges.
 
+In every head::
+
     C_e = S_e k_n v_nᵀ + Σ_{e' into n} T_{e'→e} C_{e'}               e leaves node n
     h_n = s Σ_{e into n} M_e C_eᵀ q_n + s D_n (k_n·q_n) v_n
     y = W_out HeadNorm(Σ over both directions of h)
@@ -14,7 +16,7 @@ computed in as many steps as the longest path has edges.
 
 Source: Pöppel, Freinschlag, Schmied, Lin & Hochreiter 2025, "pLSTM: parallelizable Linear Source
 Transition Mark networks", NeurIPS, arXiv 2506.11997 (the edge version).
-Deviation: D_n is a bias. Its code divides by ½ and the largest |t| over the edges that enter,
+Deviation: D_n is a bias. Its code divides by ½ plus the largest magnitude over entering edges,
 `norm="out"`; the form above is the paper's. The version with slots for edges is left out.
 """
 
@@ -29,7 +31,7 @@ from torch import Tensor, nn
 from ostinato.core.errors import ArgumentError, ShapeError, nearest
 from ostinato.core.state import rows_like
 from ostinato.models.graph.head_norm import HeadNorm
-from ostinato.models.graph.plstm import small_normal
+from ostinato.models.graph.plstm_grid import small_normal
 from ostinato.over.dag import DAG
 from ostinato.over.graph import graph_scan
 

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 from ostinato.core.errors import ArgumentError, nearest
-from ostinato.models.graph.plstm import GridPLSTM
 from ostinato.models.graph.plstm_gates import GateOptions
+from ostinato.models.graph.plstm_grid import GridPLSTM
 from ostinato.models.graph.vision import PatchEmbedding, TokenBlock, VisionModel
 
 __papers__ = ("plstm",)

@@ -1,5 +1,7 @@
 """pLSTM over a sequence: linear attention with source, transition and mark, and state tracking.
 
+Every head computes::
+
     C_t[d,v,i] = Σ_j T_t[i,j] C_{t−1}[d,v,j] + Σ_{a,b} S_t[i,a,b] k_t[d,a] v_t[v,b]
     h_t[v,i]   = K^{−1/2} Σ_{d,a} q_t[d,a] (Σ_j M_t[i,a,j] C_{t−1}[d,v,j]
                                             + Σ_{b,c} D_t[i,a,b,c] k_t[d,b] v_t[v,c])

@@ -1,5 +1,7 @@
 """Square matrices that lengthen no vector, from free numbers.
 
+The forms, with A, B, d and u free::
+
     diagonal     diag(tanh 5 d)
     svd          exp(A − Aᵀ) diag(tanh 5 d) exp(B − Bᵀ)
     qr           Q diag(tanh 5 d),  Q R = I + A, the diagonal of R positive

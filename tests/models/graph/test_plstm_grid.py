@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from ostinato.core.errors import ArgumentError, ShapeError
-from ostinato.models.graph.plstm import GridPLSTM
 from ostinato.models.graph.plstm_gates import GateOptions
+from ostinato.models.graph.plstm_grid import GridPLSTM
 
 
 def layer_of(mode="P", block=None, **options):
