@@ -1,8 +1,8 @@
 """Syntax trees, in the experiment on pLSTM: is there a `return` inside a loop?
 
-Functions of the standard library (`SyntaxGraphsTask`) stand in for the paper's molecules, which no
-generator gives. One layer in P-mode and one in D-mode (D = 32, 4 heads) against the same model
-without layers, which knows how many nodes of each kind there are and not where. Batches of 32.
+Functions of the standard library (`SyntaxGraphsTask`) stand in for the paper's molecules. One layer
+in P-mode and one in D-mode (D = 32, 4 heads) against the same model without layers, which knows how
+many nodes of each kind there are and not where. Batches of 32, AdamW 1e-2, one cycle.
 """
 
 from __future__ import annotations
