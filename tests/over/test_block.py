@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from loops import random_gates
 
 from ostinato.over.block import Block, gather_blocks, joins, product, scatter_blocks
+
+from .loops import random_gates
 
 
 def at(gate, x, y):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from dags import DIAMOND, random_dag
 
 from ostinato.core.errors import ArgumentError, ShapeError
 from ostinato.over.dag import DAG
+
+from .dags import DIAMOND, random_dag
 
 
 def longest_paths(dag):

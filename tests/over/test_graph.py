@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from dags import DIAMOND, random_dag
 from torch import nn
 
 import ostinato as ost
@@ -13,6 +12,8 @@ from ostinato.cells.lstm import LSTMCell
 from ostinato.core.errors import ArgumentError, ShapeError
 from ostinato.over.dag import DAG
 from ostinato.over.graph import GraphRNN, graph_scan
+
+from .dags import DIAMOND, random_dag
 
 REDUCE = {
     "sum": lambda rows: rows.sum(0),

@@ -6,13 +6,14 @@ import math
 
 import pytest
 import torch
-from loops import constant_gates, draw, grid_loop, random_grid
 
 from ostinato.core.errors import ArgumentError, ShapeError
 from ostinato.over.block import Block
 from ostinato.over.dag import DAG
 from ostinato.over.graph import graph_scan
 from ostinato.over.grid import gating_matrix, grid_scan, line_scan
+
+from .loops import constant_gates, draw, grid_loop, random_grid
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 

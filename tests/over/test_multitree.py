@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from dags import DIAMOND, random_dag
 
 from ostinato.over.dag import DAG
+
+from .dags import DIAMOND, random_dag
 
 
 def paths(dag):

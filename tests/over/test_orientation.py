@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from loops import draw, grid_loop, random_gates
 
 from ostinato.over.block import Block
 from ostinato.over.orientation import FLIPS, flipped, oriented_scan
+
+from .loops import draw, grid_loop, random_gates
 
 
 def case(columns, rows, orientations=4):

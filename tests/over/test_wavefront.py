@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from loops import constant_gates, draw, random_gates
 
 from ostinato.over.wavefront import Wavefront
+
+from .loops import constant_gates, draw, random_gates
 
 
 @pytest.mark.parametrize("sizes", [(3, 5), (4, 2), (1, 4), (3, 1)])

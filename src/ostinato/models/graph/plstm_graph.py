@@ -4,7 +4,7 @@ In every head::
 
     C_e = S_e k_n v_nᵀ + Σ_{e' into n} T_{e'→e} C_{e'}               e leaves node n
     h_n = s Σ_{e into n} M_e C_eᵀ q_n + s D_n (k_n·q_n) v_n
-    y = W_out HeadNorm(Σ over both directions of h)
+    y = W_out HeadRMSNorm(Σ over both directions of h)
 
     S_e = σ(w·[x_n, z_e] + b),  M_e = σ(w·[x_m, z_e] + b)              e leads from n to m
     t = w·[x_n, z_e', z_e] + b
@@ -30,8 +30,8 @@ from torch import Tensor, nn
 
 from ostinato.core.errors import ArgumentError, ShapeError, nearest
 from ostinato.core.state import rows_like
-from ostinato.models.graph.head_norm import HeadNorm
 from ostinato.models.graph.plstm_grid import small_normal
+from ostinato.models.head_rms_norm import HeadRMSNorm
 from ostinato.over.dag import DAG
 from ostinato.over.graph import graph_scan
 
@@ -113,7 +113,7 @@ class GraphPLSTM(nn.Module):
         self.directions = nn.ModuleList(
             _Direction(size, heads, edge_size, on) for _ in range(directions)
         )
-        self.norm = HeadNorm(heads, size // heads, **on)
+        self.norm = HeadRMSNorm(heads, size // heads, **on)
         self.output = nn.Linear(size, size, False, **on)
         for linear in (self.input, self.output):
             small_normal(linear)

@@ -2,7 +2,7 @@
 
     q, k, v = W x;   s, τ, m from x (see `GridGates`);   d = σ(b_d)
     h = Σ_o grid_scan_o(q, k, v) + d (q·k) v              o: the orientations
-    y = W_out HeadNorm(h)
+    y = W_out HeadRMSNorm(h)
 
 Source: Pöppel, Freinschlag, Schmied, Lin & Hochreiter 2025, "pLSTM: parallelizable Linear Source
 Transition Mark networks", NeurIPS, arXiv 2506.11997.
@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.core.errors import ArgumentError, ShapeError
-from ostinato.models.graph.head_norm import HeadNorm
 from ostinato.models.graph.plstm_gates import GateOptions, GridGates
+from ostinato.models.head_rms_norm import HeadRMSNorm
 from ostinato.over.orientation import oriented_scan
 
 __papers__ = ("plstm",)
@@ -66,7 +66,7 @@ class GridPLSTM(nn.Module):
         self.gates = GridGates(size, heads, mode, orientations, gates or GateOptions(), **on)
         self.direct = nn.Parameter(torch.full((heads, 1, 1, 1, 1), -6.0, **on))
         self.input = nn.Linear(size, (2 if tied else 3) * size, False, **on)
-        self.norm = HeadNorm(heads, size // heads, **on)
+        self.norm = HeadRMSNorm(heads, size // heads, **on)
         self.output = nn.Linear(size, size, False, **on)
         for linear in (self.input, self.output):
             small_normal(linear)

@@ -5,7 +5,7 @@ Every head computes::
     C_t[d,v,i] = Σ_j T_t[i,j] C_{t−1}[d,v,j] + Σ_{a,b} S_t[i,a,b] k_t[d,a] v_t[v,b]
     h_t[v,i]   = K^{−1/2} Σ_{d,a} q_t[d,a] (Σ_j M_t[i,a,j] C_{t−1}[d,v,j]
                                             + Σ_{b,c} D_t[i,a,b,c] k_t[d,b] v_t[v,c])
-    y_t = W_out HeadNorm(h_t)
+    y_t = W_out HeadRMSNorm(h_t)
 
 T is held stable (`stable_transition`); S, M and D are sigmoids; all are affine in x_t. With J
 states that T mixes, a head can follow a state machine. What is read is the state *before* the
@@ -27,7 +27,7 @@ from ostinato.core.errors import ArgumentError
 from ostinato.core.sequence import restart_steps, valid_steps
 from ostinato.core.state import State
 from ostinato.engines.parallel.affine import affine_scan
-from ostinato.models.graph.head_norm import HeadNorm
+from ostinato.models.head_rms_norm import HeadRMSNorm
 from ostinato.models.time.stable_transition import stable_transition, transition_numbers
 from ostinato.over.grid import line_scan
 from ostinato.over.layer import Options, SequenceLayer
@@ -102,7 +102,7 @@ class LinePLSTM(SequenceLayer):
             j.outputs * j.queries * j.keys * j.values,
         )
         self.gates = nn.Linear(size, heads * sum(self.sizes), **on)
-        self.norm = HeadNorm(heads, self.width * j.outputs, **on)
+        self.norm = HeadRMSNorm(heads, self.width * j.outputs, **on)
         self.output = nn.Linear(size * j.outputs, size, False, **on)
         self.reset_parameters()
 

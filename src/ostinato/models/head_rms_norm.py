@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class HeadNorm(nn.Module):
+class HeadRMSNorm(nn.Module):
     """From (..., heads, V) to (..., heads, V).
 
     Args:
