@@ -76,3 +76,19 @@ def test_a_constant_without_gradient_is_no_entry():
     whole = len(found_in(cell)[0].found)
     cell.input.weight.requires_grad_(False)
     assert len(found_in(cell)[0].found) == whole - 1
+
+
+def test_a_check_that_nothing_reads_is_passed_over():
+    class Solved(ost.Cell):
+        def __init__(self):
+            super().__init__()
+            self.matrix = nn.Parameter(torch.eye(3, dtype=F64) + 0.1)
+
+        def initial_state(self, batch_size):
+            return self.zeros(batch_size, 3)
+
+        def forward(self, x, h):
+            h = h @ torch.linalg.inv(self.matrix) + x
+            return h, h
+
+    assert [entry.multiplies for entry in found_in(Solved())[0].found] == [True]

@@ -161,7 +161,8 @@ class _Rewrite:
         """(carry…, x…, constants…, δ…) -> (new carry…, operands…); no operand is None."""
         trace, kinds = self.fission.trace, self.fission.kinds
         for node in trace.nodes:
-            if node in self.env or not (is_size(node) or kinds.get(node) in _BY_ROW):
+            by_row = node in kinds and (is_size(node) or kinds[node] in _BY_ROW)
+            if node in self.env or not by_row:
                 continue
             if node.target in _RIGHT:
                 self.env[node] = self._product(node)
