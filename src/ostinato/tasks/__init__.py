@@ -23,6 +23,7 @@ _TASKS = {
     "delay_copy": ("ostinato.tasks.delay_copy", "DelayCopyTask"),
     "adding": ("ostinato.tasks.adding", "AddingTask"),
     "which_process": ("ostinato.tasks.which_process", "WhichProcessTask"),
+    "first_segments": ("ostinato.tasks.first_segments", "FirstSegmentsTask"),
     "parity": ("ostinato.tasks.parity", "ParityTask"),
     "running_parity": ("ostinato.tasks.running_parity", "RunningParityTask"),
     "word_problem": ("ostinato.tasks.word_problem", "WordProblemTask"),

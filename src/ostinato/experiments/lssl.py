@@ -1,0 +1,245 @@
+"""LSSL: three views of one system, the memory of HiPPO, and inputs at another rate.
+
+A. Gu, I. Johnson, K. Goel, K. Saab, T. Dao, A. Rudra, C. Ré, "Combining Recurrent, Convolutional,
+and Continuous-time Models with Linear State-Space Layers", NeurIPS 2021, arXiv 2110.13985.
+
+Recurrence, convolution and resampling of one system (`lssl_views`). The levels of the first of 24
+noisy segments, T = 384, by one block with A and δ fixed, begun as LegS, at random, with steps a
+hundred times as long, and with A and δ learned; the LegS net is asked again at half the rate. The
+pixels of MNIST in a shuffled order, 5,000 images, with LegS and with a random A. A signal of 4,096
+steps, one of five processes heard four times as finely as it runs, or, with `data`, raw recordings
+of spoken digits: trained at the full rate, tested at half of it.
+
+The paper trains 4 to 6 blocks of 128 to 256 features for up to 500 passes on a GPU; here it is one
+block of 32 features for minutes on one core, so that differences are compared, not accuracies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from ostinato.experiments.experiment import Claim, Curve, Experiment, Measurement, Panel, Track
+from ostinato.experiments.lssl_training import accuracy, fit
+from ostinato.experiments.lssl_views import SIZES, difference, memory_errors, repeat_errors
+from ostinato.models.time.lssl import LSSLNet
+from ostinato.models.time.lssl_config import LSSLConfig
+from ostinato.tasks.first_segments import FirstSegmentsTask
+from ostinato.tasks.mnist import MnistTask
+from ostinato.tasks.spoken_digits import SpokenDigitsTask
+from ostinato.tasks.task import Batch, Symbols, Task
+from ostinato.tasks.which_process import WhichProcessTask
+
+__papers__ = ("lssl",)
+
+VIEWS = Claim(
+    "float64: convolution and recurrence, outputs, states, gradients (relative)",
+    "equal",
+    at_most=1e-10,
+)
+MEMORY = Claim("LegT as a delay: error at N = 16 over that at N = 4", "falls (theory)", at_most=0.1)
+ORDER = Claim(
+    "δ halved and every input read twice: order of the difference in δ",
+    "2 (theory)",
+    at_least=1.9,
+    at_most=2.1,
+)
+GAP = Claim("first segments: LegS − random A (points)", "36.6 (pMNIST)", at_least=20)
+SCALES = Claim(
+    "first segments: δ in [0.001, 0.1] − δ in [0.1, 10] (points)", "30.9 (sCIFAR)", at_least=20
+)
+LEARNED = Claim(
+    "first segments: A and δ learned − fixed (points)",
+    "2.5 (sCIFAR)",
+    at_least=-2,
+    every_seed=False,
+)
+DOUBLED = Claim(
+    "first segments at half the rate, δ doubled: share of the accuracy (%)",
+    "92.5 (SC raw, learned)",
+    at_least=80,
+)
+UNCHANGED = Claim(
+    "first segments at half the rate, δ as it was: share of the accuracy (%)",
+    "none said",
+    at_most=30,
+)
+IMAGES = Claim("permuted MNIST: LegS − random A (points)", "36.6", at_least=10)
+AUDIO = Claim("raw signal, T = 4,096: accuracy above chance (points)", "85.9 (SC raw)", at_least=40)
+AUDIO_RATE = Claim(
+    "raw signal at half the rate, δ doubled: share of the accuracy (%)",
+    "92.5 (SC raw, learned)",
+    at_least=80,
+)
+
+_STEPS = (0.05, 0.025, 0.0125, 0.00625)
+_NETS: dict[str, dict[str, Any]] = {
+    "LegS": {},
+    "random A": {"measure": "random"},
+    "long steps": {"step_min": 0.1, "step_max": 10.0},
+    "LegS, learned": {"learn": "shared", "learn_step": True},
+}
+Values = dict[Claim, float]
+Curves = dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes of the experiment.
+
+    Attributes:
+        view_steps: T where the views are compared.
+        recall_updates: optimizer steps on the first segments.
+        image_updates: those on MNIST.
+        audio_updates: those on the raw signal.
+        audio_steps: its T.
+        width: H and N of the nets.
+        depth: their blocks.
+        data: a folder of spoken digits; None: the five processes.
+    """
+
+    view_steps: int = 1000
+    recall_updates: int = 400
+    image_updates: int = 300
+    audio_updates: int = 100
+    audio_steps: int = 4096
+    width: int = 32
+    depth: int = 1
+    data: str | None = None
+
+
+class SlowProcesses(WhichProcessTask):
+    """The five processes, interpolated to four times as many steps, so that half of them do."""
+
+    def draw(self, generator: torch.Generator, batch_size: int) -> Batch:
+        """Inputs (B, 4 T, 1); targets (B,)."""
+        found = super().draw(generator, batch_size)
+        fine = F.interpolate(found.inputs.mT, scale_factor=4, mode="linear").mT
+        return replace(found, inputs=fine)
+
+
+def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
+    """Measure every part with the seeds 0 … seeds−1."""
+    values: dict[Claim, list[float]] = {claim: [] for claim in EXPERIMENT.claims}
+    runs: list[Curves] = []
+    for seed in range(seeds):
+        # Data that cannot be read are told before minutes of training, not after.
+        images, audio = MnistTask(order="permuted", seed=seed), _audio(scale, seed)
+        found, curves = _views(scale, seed)
+        recalled, losses = _recall(scale, seed, track)
+        found |= recalled
+        found |= _images(scale, images, seed, track)
+        found |= _signal(scale, audio, seed, track)
+        runs.append(curves | losses)
+        for claim, value in found.items():
+            values[claim].append(value)
+    return Measurement(values, _panels(scale, runs))
+
+
+def _views(scale: Scale, seed: int) -> tuple[Values, Curves]:
+    torch.manual_seed(seed)
+    memories, repeats = memory_errors(), repeat_errors(_STEPS)
+    return {
+        VIEWS: max(difference(scale.view_steps, learn) for learn in ("fixed", "shared")),
+        MEMORY: memories[SIZES.index(16)] / memories[SIZES.index(4)],
+        ORDER: math.log2(repeats[-2] / repeats[-1]),
+    }, {"memory": memories, "repeats": repeats}
+
+
+def _recall(scale: Scale, seed: int, track: Track) -> tuple[Values, Curves]:
+    task, right, curves = FirstSegmentsTask(seed=seed), dict[str, float](), Curves()
+    for name, options in _NETS.items():
+        net = _net(scale, task, seed, **options)
+        steps = track(range(scale.recall_updates), f"first segments, {name}, seed {seed}")
+        curves[name] = fit(net, task, steps, scale.recall_updates, 48)
+        right[name] = accuracy(net, task)
+        if name == "LegS":
+            doubled, unchanged = (accuracy(net, task, 2, rate) for rate in (2.0, 1.0))
+    legs = right["LegS"]
+    return {
+        GAP: legs - right["random A"],
+        SCALES: legs - right["long steps"],
+        LEARNED: right["LegS, learned"] - legs,
+        DOUBLED: 100 * doubled / legs,
+        UNCHANGED: 100 * unchanged / legs,
+    }, curves
+
+
+def _images(scale: Scale, task: Task, seed: int, track: Track) -> Values:
+    right = {}
+    for name in ("LegS", "random A"):
+        net = _net(scale, task, seed, **_NETS[name])
+        steps = track(range(scale.image_updates), f"permuted MNIST, {name}, seed {seed}")
+        fit(net, task, steps, scale.image_updates, 32)
+        right[name] = accuracy(net, task)
+    return {IMAGES: right["LegS"] - right["random A"]}
+
+
+def _signal(scale: Scale, task: Task, seed: int, track: Track) -> Values:
+    assert isinstance(task.outputs, Symbols)
+    net = _net(scale, task, seed, pool="mean")
+    steps = track(range(scale.audio_updates), f"raw signal, seed {seed}")
+    fit(net, task, steps, scale.audio_updates, 8)
+    full = accuracy(net, task)
+    return {
+        AUDIO: full - 100 / task.outputs.count,
+        AUDIO_RATE: 100 * accuracy(net, task, 2, 2.0) / full,
+    }
+
+
+def _net(scale: Scale, task: Task, seed: int, **options: Any) -> LSSLNet:
+    assert isinstance(task.outputs, Symbols)
+    torch.manual_seed(seed)
+    sizes: dict[str, Any] = {"width": scale.width, "state": scale.width, "depth": scale.depth}
+    fixed = {"learn": "fixed", "learn_step": False}
+    return LSSLNet(LSSLConfig(outputs=task.outputs.count, **sizes, **{**fixed, **options}))
+
+
+def _audio(scale: Scale, seed: int) -> Task:
+    if scale.data is None:
+        return SlowProcesses(scale.audio_steps // 4, seed)
+    return SpokenDigitsTask(scale.data, steps=scale.audio_steps, seed=seed)
+
+
+def _panels(scale: Scale, runs: Sequence[Mapping[str, Sequence[float]]]) -> list[Panel]:
+    block = max(1, scale.recall_updates // 20)
+    marks = range(0, scale.recall_updates, block)
+    losses = [
+        Curve(name, marks, [[fmean(run[name][k : k + block]) for k in marks] for run in runs])
+        for name in _NETS
+    ]
+    memory = Curve("LegT as a delay", SIZES, [run["memory"] for run in runs])
+    repeats = Curve("inputs read twice", _STEPS, [run["repeats"] for run in runs])
+    return [
+        Panel("update", "first segments loss (nats)", losses),
+        Panel("N", "relative error", [memory]),
+        Panel("δ", "relative difference", [repeats]),
+    ]
+
+
+EXPERIMENT = Experiment(
+    slug="lssl",
+    title="Linear state-space layers: one system as recurrence, convolution and at any rate",
+    claims=(
+        *(VIEWS, MEMORY, ORDER, GAP, SCALES, LEARNED, DOUBLED, UNCHANGED),
+        *(IMAGES, AUDIO, AUDIO_RATE),
+    ),
+    scales={
+        "small": Scale(),
+        "paper": Scale(
+            view_steps=16_000,
+            recall_updates=10_000,
+            image_updates=20_000,
+            audio_updates=10_000,
+            width=128,
+            depth=6,
+        ),
+    },
+    measure=measure,
+)
