@@ -92,7 +92,7 @@ def test_half_the_step_and_every_input_twice_is_the_same_to_second_order():
         once = LSSL(system)(x)[0]
         system.rate = 0.5
         twice = LSSL(system)(x.repeat_interleave(2, 1))[0][:, 1::2]
-        errors.append(float((once - twice).norm() / once.norm()))
+        errors.append(((once - twice).norm() / once.norm()).item())
     assert errors[0] / errors[1] == pytest.approx(4, rel=0.1)
 
 

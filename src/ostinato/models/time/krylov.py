@@ -114,7 +114,8 @@ class _Convolution(torch.autograd.Function):
 
 def _spectrum(x: Tensor) -> Tensor:
     """Of (..., T), with as many zeros behind it."""
-    return torch.fft.rfft(x, 2 * x.shape[-1])
+    found: Tensor = torch.fft.rfft(x, 2 * x.shape[-1])
+    return found
 
 
 def _back(spectrum: Tensor, like: Tensor) -> Tensor:
