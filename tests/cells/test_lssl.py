@@ -11,7 +11,7 @@ import ostinato as ost
 from ostinato.cells.discretise import discretise
 from ostinato.cells.hippo import hippo
 from ostinato.cells.lssl import LSSLCell
-from ostinato.cells.state_matrix import TridiagonalInverse
+from ostinato.cells.tridiagonal_inverse import TridiagonalInverse
 from ostinato.core.errors import ArgumentError, ShapeError
 
 F64 = torch.float64
@@ -71,6 +71,17 @@ def test_the_rate_multiplies_the_step():
     cell.rate = 0.5
     expected = discretise(*hippo("legs", 4), 0.5 * cell.log_step.exp())
     torch.testing.assert_close(cell.discretised(), expected)
+
+
+@pytest.mark.parametrize("engine", ["fused", "parallel"])
+def test_engines_see_a_new_rate(engine):
+    cell, x = LSSLCell(2, 3, dtype=F64), torch.randn(2, 9, 2, dtype=F64)
+    rnn = ost.RNN(cell, engine)
+    before = rnn(x)[0]
+    cell.rate = 3.0
+    after = rnn(x)[0]
+    assert not torch.allclose(before, after)
+    torch.testing.assert_close(after, ost.RNN(cell, "reference")(x)[0])
 
 
 def test_of_order_one_by_backward_euler_it_is_a_leaky_mean():

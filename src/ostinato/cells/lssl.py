@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from ostinato.cells.discretise import check_method
 from ostinato.cells.hippo import System, hippo
-from ostinato.cells.state_matrix import FORMS, StateMatrix, TridiagonalInverse
+from ostinato.cells.state_matrix import StateMatrix
+from ostinato.cells.tridiagonal_inverse import FORMS, TridiagonalInverse
 from ostinato.core.cell import Cell
 from ostinato.core.errors import ArgumentError, ShapeError, nearest
 
@@ -40,7 +41,7 @@ class LSSLCell(Cell):
         hidden_size: H, the features.
         state_size: N, states of each feature; None: H.
         channels: M, outputs of each feature.
-        measure: a name of `hippo`, or of `state_matrix.FORMS` if A is learned, or A and B.
+        measure: a name of `hippo`, or of `tridiagonal_inverse.FORMS` if A is learned, or A and B.
         learn: "fixed", "shared" or "separate". A learned A that has one of these forms stays of
             that form; any other is learned entry by entry.
         learn_step: whether δ is learned.

@@ -96,6 +96,32 @@ def test_half_the_step_and_every_input_twice_is_the_same_to_second_order():
     assert errors[0] / errors[1] == pytest.approx(4, rel=0.1)
 
 
+def test_stacked_with_a_nonlinearity_between_they_are_picard_iterates():
+    """Of x' = −x + f(x) by backward Euler, whose equation the limit satisfies."""
+    leak = (torch.tensor([[-1.0]]), torch.ones(1))
+    system = LSSLCell(
+        2,
+        2,
+        state_size=1,
+        measure=leak,
+        learn="fixed",
+        discretisation="backward_euler",
+        project=False,
+        dtype=F64,
+    )
+    layer, u = LSSL(system), torch.randn(3, 40, 2, dtype=F64)
+    with torch.no_grad():
+        system.C.fill_(1)
+        system.D.zero_()
+        x = torch.zeros_like(u)
+        for _ in range(40):
+            forced = torch.tanh(0.8 * x + u)
+            x = layer(forced)[0]
+        before = torch.cat([torch.zeros_like(x[:, :1]), x[:, :-1]], 1)
+        slope = (x - before) / system.step_size
+    torch.testing.assert_close(slope, torch.tanh(0.8 * x + u) - x, atol=1e-9, rtol=0)
+
+
 @pytest.mark.parametrize("measure", ["legs", "legt", "lagt"])
 def test_the_structured_path_is_the_dense_one(measure):
     system, x = cell(measure=measure, learn="separate"), torch.randn(2, 9, 3, dtype=F64)

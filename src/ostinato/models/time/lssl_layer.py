@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ostinato.cells.lssl import LSSLCell
-from ostinato.cells.state_matrix import TridiagonalInverse
+from ostinato.cells.tridiagonal_inverse import TridiagonalInverse
 from ostinato.core.errors import ArgumentError, EngineError
 from ostinato.core.sequence import valid_steps
 from ostinato.core.state import State, check_like
