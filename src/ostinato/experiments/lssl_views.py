@@ -27,10 +27,10 @@ def difference(steps: int, learn: str) -> float:
 def memory_errors(window: int = 1000) -> list[float]:
     """How far a LegT system with N of `SIZES` is from a delay by half its window.
 
-    The input is a sum of sines with up to two periods in the window; the error is relative.
+    The input is a sum of sines with one to two periods in the window; the error is relative.
     """
     delay, t = window // 2, torch.arange(4 * window, dtype=torch.float64) / window
-    cycles = 2 * torch.rand(4, 1, dtype=torch.float64)
+    cycles = 1 + torch.rand(4, 1, dtype=torch.float64)
     u = torch.sin(2 * torch.pi * (cycles * t + torch.rand_like(cycles))).mean(0)
     wanted = u[:-delay][-2 * window :]
     errors = []
