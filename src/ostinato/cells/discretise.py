@@ -50,7 +50,8 @@ def discretise(
         return _held(delta * a, delta * b)
     alpha, one = alpha_of(method), torch.eye(a.shape[-1], dtype=a.dtype, device=a.device)
     right = torch.cat([one + (1 - alpha) * delta * a, delta * b], -1)
-    both = torch.linalg.solve(one - alpha * delta * a, right)
+    # Its check for singular matrices would wait for the device, and be a part of every trace.
+    both, _ = torch.linalg.solve_ex(one - alpha * delta * a, right)
     return both[..., :-1], both[..., -1]
 
 

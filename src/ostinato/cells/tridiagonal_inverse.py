@@ -74,7 +74,8 @@ class TridiagonalInverse(StateMatrix):
 
     def matrices(self) -> System:
         """A (N, N) and B (N,), or (H, N, N) and (H, N)."""
-        inner = torch.linalg.inv(tridiagonal.dense(self.diagonals)) + torch.diag_embed(self.c)
+        inverse, _ = torch.linalg.inv_ex(tridiagonal.dense(self.diagonals))
+        inner = inverse + torch.diag_embed(self.c)
         return -self.p[..., :, None] * inner * self.q[..., None, :], self.p * self.b
 
     def multiply(self, step: Tensor, x: Tensor) -> Tensor:
