@@ -52,5 +52,13 @@ def test_the_compiler_named_by_cxx_is_found(capsys, monkeypatch, tmp_path):
 def test_text_has_every_section(capsys):
     info()
     shown = capsys.readouterr().out.splitlines()
-    for section in ("versions", "extras", "cpu", "cuda", "compilers", "engines"):
+    for section in ("versions", "extras", "cpu", "cuda", "compilers", "engines", "tuned"):
         assert section in shown
+
+
+def test_choices_that_were_measured_are_counted(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path))
+    assert facts_of(capsys)["tuned"] == {}
+    kept = {f"a device | triton 3.6.0 | {i}": {"chosen": "first"} for i in range(2)}
+    (tmp_path / "tuned.json").write_text(json.dumps(kept))
+    assert facts_of(capsys)["tuned"] == {"a device": "2 choices measured"}

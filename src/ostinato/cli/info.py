@@ -32,6 +32,7 @@ def info(*, json: bool = False) -> None:
         "cuda": _cuda(),
         "compilers": _compilers(),
         "engines": _engines(),
+        "tuned": _tuned(),
     }
     if json:
         print(jsonlib.dumps(facts, indent=2))
@@ -123,3 +124,10 @@ def _engines() -> dict[str, str]:
     from ostinato.core.registry import engines
 
     return {name: engine.summary for name, engine in engines().items()}
+
+
+def _tuned() -> dict[str, str]:
+    """What was found by measurement on devices."""
+    from ostinato.engines.fused.device.tuned import stored
+
+    return {device: f"{count} choices measured" for device, count in stored().items()}

@@ -189,41 +189,41 @@ def test_a_cache_that_others_can_write_is_refused(tmp_path, mode):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache").chmod(mode)
     with pytest.raises(EngineError, match=r"can be written by others.*chmod it to 700"):
-        toolchain._cache_folder()
+        toolchain.cache_folder()
 
 
 def test_a_cache_of_somebody_else_is_refused(tmp_path, monkeypatch):
-    toolchain._cache_folder()
+    toolchain.cache_folder()
     monkeypatch.setattr(os, "getuid", lambda: 4242)
     if (tmp_path / "cache").stat().st_uid == 0:
         # What the administrator provides is trusted.
         os.chown(tmp_path / "cache", 4343, -1)
     with pytest.raises(EngineError, match="can be written by others"):
-        toolchain._cache_folder()
+        toolchain.cache_folder()
 
 
 def test_a_cache_that_cannot_be_written_is_an_engine_error(monkeypatch):
     monkeypatch.setattr(toolchain.os, "access", lambda *_: False)
     with pytest.raises(EngineError, match="cannot be written; set OSTINATO_CACHE"):
-        toolchain._cache_folder()
+        toolchain.cache_folder()
 
 
 def test_a_cache_that_cannot_be_made_is_an_engine_error(monkeypatch, tmp_path):
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(EngineError, match=r"cannot be made.*set OSTINATO_CACHE"):
-        toolchain._cache_folder()
+        toolchain.cache_folder()
 
 
 def test_where_the_cache_lies(monkeypatch, tmp_path):
-    assert toolchain._cache_folder() == tmp_path / "cache"
+    assert toolchain.cache_folder() == tmp_path / "cache"
     monkeypatch.delenv("OSTINATO_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert toolchain._cache_folder() == tmp_path / "xdg" / "ostinato"
+    assert toolchain.cache_folder() == tmp_path / "xdg" / "ostinato"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert toolchain._cache_folder() == tmp_path / "home" / ".cache" / "ostinato"
+    assert toolchain.cache_folder() == tmp_path / "home" / ".cache" / "ostinato"
     monkeypatch.setenv("OSTINATO_CACHE", "~/mine")
-    assert toolchain._cache_folder() == tmp_path / "home" / "mine"
+    assert toolchain.cache_folder() == tmp_path / "home" / "mine"
 
 
 def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
@@ -231,11 +231,11 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
         raise RuntimeError("Could not determine home directory.")
 
     monkeypatch.setattr(Path, "home", staticmethod(homeless))
-    assert toolchain._cache_folder()
+    assert toolchain.cache_folder()
     monkeypatch.delenv("OSTINATO_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     with pytest.raises(EngineError, match=r"home directory.; set OSTINATO_CACHE"):
-        toolchain._cache_folder()
+        toolchain.cache_folder()
 
 
 @needs_compiler
@@ -261,7 +261,7 @@ def test_a_damaged_object_is_built_anew(tmp_path, damage):
 def made(tmp_path):
     """The folder of the cache, and the key of the source."""
     compiler = toolchain.find_compiler()
-    return toolchain._cache_folder(), toolchain._key(SOURCE, compiler, toolchain.FLAGS)
+    return toolchain.cache_folder(), toolchain._key(SOURCE, compiler, toolchain.FLAGS)
 
 
 @needs_compiler

@@ -61,7 +61,7 @@ def load(source: str, flags: tuple[str, ...] = FLAGS) -> ctypes.CDLL:
     if compiler is None:
         raise EngineError(no_compiler())
     flags = (*flags, *_words("OSTINATO_CXXFLAGS"))
-    folder, key = _cache_folder(), _key(source, compiler, flags)
+    folder, key = cache_folder(), _key(source, compiler, flags)
     try:
         return _cached(folder, key) or _compile(source, compiler, flags, folder, key)
     except OSError as error:
@@ -230,7 +230,7 @@ def _cpu() -> str:
     return f"{platform.machine()} {features or platform.processor()}"
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
     """The folder of the cache, made if need be.
 
     Raises:
