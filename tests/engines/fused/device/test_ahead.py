@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from ostinato.core.errors import EngineError
-from ostinato.engines.fused.device.ahead import MOST_SHARED, resources
+from ostinato.engines.fused.device.ahead import resources
+from ostinato.engines.fused.device.target import SM_90
 
 from ..steps import STEPS
 
@@ -71,7 +72,7 @@ def test_nothing_spills(name, size, precision, tmp_path):
     for each in found:
         assert 0 < each["registers"] <= 255
         assert each["spilled"] == 0, each
-        assert each["shared"] <= MOST_SHARED
+        assert each["shared"] <= SM_90.shared
 
 
 @pytest.mark.parametrize(

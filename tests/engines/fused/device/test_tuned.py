@@ -117,13 +117,6 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(monkeypatch, devi
     assert stored() == {}
 
 
-def test_only_the_latest_are_kept(monkeypatch, device):
-    monkeypatch.setattr(tuned, "_MOST", 3)
-    for i in range(5):
-        choose(("key", i), CANDIDATES, Clock(3.0, 1.0, 2.0))
-    assert [key[-1] for key in json.loads(device.read_text())] == ["2", "3", "4"]
-
-
 @pytest.mark.parametrize(("n", "expected"), [(0, 1), (1, 1), (2, 2), (3, 4), (64, 64), (65, 128)])
 def test_size_class(n, expected):
     assert size_class(n) == expected

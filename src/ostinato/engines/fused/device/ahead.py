@@ -15,11 +15,11 @@ from ostinato.engines.fused.device.kernel import DeviceKernel
 from ostinato.engines.fused.device.module import functions
 from ostinato.engines.fused.device.persistent import UNDER_WAY
 from ostinato.engines.fused.device.source import Source, module
-from ostinato.engines.fused.device.tiles import Tile
+from ostinato.engines.fused.device.target import SM_90
+from ostinato.engines.fused.device.tiles import Tile, choose
+from ostinato.engines.rates import Rates
 
 _POINTERS = {"tl.float32": "*fp32", "tl.float64": "*fp64"}
-# What the hardware lets one program have, in bytes.
-MOST_SHARED = 232_448
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,8 @@ def resources(
     found = kernel.launched(precision, rows)
     made = functions(module(each for each, _ in found), [each.program.name for each, _ in found])
     return [
-        measured(
-            source.program.name,
-            made[source.program.name],
-            _signature(source, tile),
-            tile,
-            capability,
-            UNDER_WAY if "counter" in source.arguments else 1,
-        )
-        for source, tile in found
+        _resources(made[name], source, choose(source, rows, SM_90, Rates()), capability)
+        for name, source in sources.items()
     ]
 
 

@@ -14,23 +14,37 @@ from torch import Tensor
 
 from ostinato.engines.fused import ir
 from ostinato.engines.fused.derive import Backward, derive
-from ostinato.engines.fused.device.alternating import Alternating
-from ostinato.engines.fused.device.forms import ALTERNATING, PERSISTENT, Form, choose_form
+from ostinato.engines.fused.device import tuned
 from ostinato.engines.fused.device.module import functions
 from ostinato.engines.fused.device.persistent import Persistent
 from ostinato.engines.fused.device.port import Port, arguments
 from ostinato.engines.fused.device.sinks import Sinks, places, with_sinks
 from ostinato.engines.fused.device.source import Source, module, source
-from ostinato.engines.fused.device.tiles import Tile, choose
-from ostinato.engines.fused.device.window import STEPS
+from ostinato.engines.fused.device.target import target
+from ostinato.engines.fused.device.tiles import Tile, candidates, ordered
+from ostinato.engines.fused.device.trial import trial
 from ostinato.engines.fused.layout import LowerError
 from ostinato.engines.fused.lower import Core
 from ostinato.engines.fused.program import Program
 from ostinato.engines.fused.programs import backward_program, forward_program
+from ostinato.engines.rates import rates
 
 _REALS = {torch.float32: "float32", torch.float64: "float64"}
 # What torch's own products are allowed to do.
 _PRECISIONS = {"highest": "ieee", "high": "tf32x3", "medium": "tf32"}
+# Weights that a program reads again at every step: more, and a launch for each step is no slower.
+_MOST_ELEMENTS = 2**20
+# Tiles that are tried on a device, those of the best estimates.
+_TRIED = 4
+
+
+@dataclass(frozen=True)
+class Port:
+    """A tensor as a kernel sees it: from the first step, with distances of steps and rows."""
+
+    tensor: Tensor
+    time: int = 0
+    row: int = 0
 
 
 class DeviceKernel:
@@ -60,12 +74,8 @@ class DeviceKernel:
         self.programs = {p.name: _with_constants(core, p) for p in programs}
         self.optional: dict[str, frozenset[str]] = dict.fromkeys(self.programs, frozenset())
         self._made: dict[str, tuple[dict[str, Source], dict[str, Any]]] = {}
-        real = _REALS[dtype]
-        self._alternating = {n: Alternating(p, real) for n, p in self.programs.items()}
-        self._persistent = {n: Persistent(p, real) for n, p in self.programs.items()}
-        self._forms: dict[tuple[str, str, int, bool], Form] = {}
-        for name in self.programs:
-            self._form(name, 1, 1)
+        self._tiles: dict[tuple[str, int], dict[str, Tile]] = {}
+        self._refuse()
 
     def sources(self, precision: str) -> dict[str, Source]:
         """The generated kernels, by the names of the programs.
@@ -84,49 +94,15 @@ class DeviceKernel:
             self._made[precision] = sources, functions(module(sources.values()), sources)
         return self._made[precision]
 
-    @property
-    def _precision(self) -> str:
-        """Of products, as torch allows it now."""
-        if self.dtype == torch.float64:
-            return "ieee"
-        return _PRECISIONS[torch.get_float32_matmul_precision()]
-
-    def form(self, rows: int, steps: int) -> str:
-        """Which form the forward loop takes, and why."""
-        return str(self._form("forward", rows, steps))
-
-    def launched(self, precision: str, rows: int) -> list[tuple[Source, Tile]]:
-        """The kernels of the forms that long sequences take, and the part of each program.
-
-        Args:
-            precision: of products.
-            rows: B.
-        """
-        found = []
-        for name, made in self.sources(precision).items():
-            form = self._choose(name, made, rows, replayed=True).name
-            if form == PERSISTENT:
-                found.append(self._persistent[name].source(precision, rows, self.device))
-            else:
-                own = self._alternating[name].sources if form == ALTERNATING else {name: made}
-                found += [(each, choose(each, rows)) for each in own.values()]
-        return [each for each in found if each is not None]
-
-    def _form(self, name: str, rows: int, steps: int) -> Form:
-        """The form of one function."""
-        made, replayed = self._compiled()[0][name], steps >= 2 * STEPS
-        key = name, made.precision, rows, replayed
-        if key not in self._forms:
-            self._forms[key] = self._choose(name, made, rows, replayed)
-        return self._forms[key]
-
-    def _choose(self, name: str, made: Source, rows: int, replayed: bool) -> Form:
-        division, persistent = self._alternating[name].division, self._persistent[name]
-        shared = self._wanted == PERSISTENT and persistent.source(made.precision, rows, self.device)
-        form = choose_form(made, division, rows, replayed, self._wanted, bool(shared))
-        if form is None:
-            raise LowerError(f"rows of {made.widest} elements do not fit into registers")
-        return form
+    def _refuse(self) -> None:
+        """Decline what a program cannot hold."""
+        for made in self._compiled()[0].values():
+            if made.products > _MOST_ELEMENTS:
+                raise LowerError(
+                    f"{made.products} recurrent weights do not fit on chip, and would be read anew "
+                    "by every program at every step"
+                )
+            candidates(made, 1, target())
 
     def room(self, shape: tuple[int, ...]) -> Tensor:
         """A tensor of arbitrary numbers."""
@@ -158,22 +134,22 @@ class DeviceKernel:
             steps: T.
             rows: B.
         """
-        with _quiet(self.device):
-            form = self._form(name, rows, steps).name
-            if form == ALTERNATING:
-                self._alternating[name].run(ports, constants, steps, rows)
-            elif form == PERSISTENT:
-                self._persistent[name].run(ports | constants, steps, rows, self._precision)
-            else:
-                self._run_on_chip(name, ports | constants, steps, rows)
+        self.launch(name, self._tile(name, constants, rows), ports | constants, steps, rows)
 
-    def _run_on_chip(self, name: str, ports: dict[str, Port], steps: int, rows: int) -> None:
-        """One kernel for all steps."""
+    def launch(self, name: str, tile: Tile, ports: dict[str, Port], steps: int, rows: int) -> None:
+        """Call one function by a tile.
+
+        Args:
+            name: of the function.
+            tile: what one program takes.
+            ports: by name, constants among them.
+            steps: T.
+            rows: B.
+        """
         sources, functions = self._compiled()
         made = sources[name]
-        tile = choose(made, rows)
         grid = tile.grid(rows, made.elements)
-        given = arguments(ports) | {"T": steps, "rows": rows}
+        given = _arguments(ports) | {"T": steps, "rows": rows}
         if made.width:
             given["memory"] = self.room((math.prod(grid) * tile.rows, made.width))
         functions[name][grid](
@@ -182,6 +158,19 @@ class DeviceKernel:
             U=tile.units,
             num_warps=tile.warps,
             num_stages=1,
+        )
+
+    def _tile(self, name: str, constants: dict[str, Port], rows: int) -> Tile:
+        """The tile for so many rows, or as many as the next power of two."""
+        made, rows = self._compiled()[0][name], tuned.size_class(rows)
+        tiles = self._tiles.get((made.digest, rows))
+        if tiles is None:
+            best = ordered(made, rows, target(), rates())[:_TRIED]
+            tiles = self._tiles[made.digest, rows] = {tile.name: tile for tile in best}
+        key = ("tile", made.digest, str(self.dtype), rows)
+        # Random data are drawn only if there is something to measure.
+        return tuned.choose(
+            key, tiles, lambda tile: trial(self, name, constants, rows)(tile), self.device
         )
 
     def reverse(

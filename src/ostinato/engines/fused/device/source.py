@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
+from hashlib import sha256
 
 from ostinato.engines.fused import ir
 from ostinato.engines.fused.device.blocks import is_copy, load, power_of_two, store
 from ostinato.engines.fused.device.body import Body, CoupledError
 from ostinato.engines.fused.device.heads import HeadBody
-from ostinato.engines.fused.device.persistent_body import PersistentBody
+from ostinato.engines.fused.device.pressure import Pressure, pressure
 from ostinato.engines.fused.ir import Value
 from ostinato.engines.fused.program import Program
 
@@ -54,6 +55,16 @@ class Source:
     products: int
     real: str
     precision: str
+
+    @cached_property
+    def digest(self) -> str:
+        """What names its text."""
+        return sha256(self.text.encode()).hexdigest()[:16]
+
+    @cached_property
+    def pressure(self) -> Pressure:
+        """What a step asks for."""
+        return pressure(self.program)
 
 
 def source(program: Program, real: str, precision: str) -> Source:

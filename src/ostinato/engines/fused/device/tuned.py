@@ -2,37 +2,31 @@
 
 What was found is kept in memory and in one file of the cache of kernels, `tuned.json`. It is
 named by the device, Triton's version, and what the caller names: the content of a kernel, sizes.
-A process that stores what it found may overwrite what another found at the same moment; that is
-then measured once more. Nothing but names is read back, so a damaged file costs time only.
+Nothing but names is read back, so a damaged file costs time only.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import os
 import statistics
-import tempfile
 from collections.abc import Callable, Hashable, Mapping
-from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
 from ostinato.core.errors import EngineError
-from ostinato.engines.fused.toolchain import cache_folder
+from ostinato.engines.fused.kept import keep, table
 
 logger = logging.getLogger("ostinato")
 T = TypeVar("T")
 Key = tuple[Hashable, ...]
 
 FILE = "tuned.json"
-_MOST = 4096
 _REPEATS = 7
 _KNOWN: dict[Key, str] = {}
 
@@ -101,7 +95,7 @@ def _mark() -> Any:
 
 def stored() -> dict[str, int]:
     """How many choices are stored, by device."""
-    devices = [text.split("|", 1)[0].strip() for text in _content()]
+    devices = [text.split("|", 1)[0].strip() for text in table(FILE)]
     return {device: devices.count(device) for device in dict.fromkeys(devices)}
 
 
@@ -113,7 +107,7 @@ def forget() -> None:
 def _found(key: Key, candidates: Mapping[str, T], measure: Callable[[T], float]) -> str:
     """Read from the file, or measured and stored."""
     text = " | ".join(map(str, key))
-    name = _content().get(text, {}).get("chosen")
+    name = table(FILE).get(text, {}).get("chosen")
     if isinstance(name, str) and name in candidates:
         _KNOWN[key] = name
         return name
@@ -126,7 +120,10 @@ def _found(key: Key, candidates: Mapping[str, T], measure: Callable[[T], float])
         )
     _KNOWN[key] = best
     shown = {name: round(time, 2) for name, time in times.items() if math.isfinite(time)}
-    _store(text, {"chosen": best, "microseconds": shown})
+    try:
+        keep(FILE, text, {"chosen": best, "microseconds": shown})
+    except (OSError, EngineError) as error:
+        logger.info("what was measured is not kept: %s", error)
     return best
 
 
@@ -154,27 +151,3 @@ def _device() -> str:
 @cache
 def _named(index: int) -> str:
     return f"{torch.cuda.get_device_name(index)} | {_versions()}"
-
-
-def _content() -> dict[str, dict[str, Any]]:
-    """The content of the file; nothing if it is not there, or damaged."""
-    with suppress(OSError, ValueError, EngineError):
-        content = json.loads((cache_folder() / FILE).read_text(encoding="utf-8"))
-        if isinstance(content, dict) and all(isinstance(v, dict) for v in content.values()):
-            return content
-    return {}
-
-
-def _store(key: str, found: dict[str, Any]) -> None:
-    """Add to the file, under another name first; without room for it, it is not kept."""
-    content = _content()
-    content.pop(key, None)
-    content[key] = found
-    latest = dict(list(content.items())[-_MOST:])
-    try:
-        with tempfile.TemporaryDirectory(dir=cache_folder(), prefix=".build-") as folder:
-            path = Path(folder) / FILE
-            path.write_text(json.dumps(latest, indent=1), encoding="utf-8")
-            os.replace(path, Path(folder).parent / FILE)
-    except (OSError, EngineError) as error:
-        logger.info("what was measured is not kept: %s", error)
