@@ -36,6 +36,7 @@ class Rates:
         call: microseconds in which a kernel, its arguments prepared, is launched.
         operation: microseconds of a small operation of torch.
         product_step: microseconds, the least of a step that multiplies.
+        chunk: microseconds until a part of a matrix arrives from the caches.
         pointwise_step: microseconds, the least of any other step.
         cudnn_step: microseconds, the least of a step of cuDNN.
     """
@@ -52,6 +53,7 @@ class Rates:
     call: float = 50.0
     operation: float = 6.0
     product_step: float = 1.2
+    chunk: float = 0.3
     pointwise_step: float = 0.25
     cudnn_step: float = 1.9
 

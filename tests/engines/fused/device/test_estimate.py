@@ -59,3 +59,8 @@ def test_what_finds_no_register():
     assert spilled(DENSE, Tile(16, 0, 4)) == max(0, held * 16 - 128 * HELD)
     tall = Tile(1024 * fitting, 0, 4)
     assert spilled(DENSE, tall) == held * tall.rows - 128 * HELD
+
+
+def test_parts_that_are_read_before_their_turn_are_not_waited_for():
+    one, three = (time(replace(DENSE, chunks=16), Tile(16, 0, 4, n)) for n in (1, 3))
+    assert one - three == pytest.approx(16 * RATES.chunk * 2 / 3)

@@ -45,3 +45,11 @@ def test_heads_have_no_columns():
     made = products(heads)
     assert not made.in_columns(heads)
     assert "const_0 + g * 256" in made.head(heads)
+
+
+def test_parts_of_a_matrix_from_memory_are_counted():
+    product = ir.matmul(H, MATRIX)
+    made = products(product, precision="ieee")
+    assert made.chunks == 0
+    made.streamed(product, (0, 64))
+    assert made.chunks == 64 // 16

@@ -32,7 +32,7 @@ def test_arguments_are_those_of_the_function():
     for source in sources(lambda h, x: torch.tanh(h @ W + x)).values():
         (function,) = ast.parse(source.text).body
         names = [argument.arg for argument in function.args.args]
-        assert names == [*source.arguments, "R", "U"]
+        assert names == [*source.arguments, "R", "U", "S"]
 
 
 def test_products_are_counted():
@@ -47,3 +47,11 @@ def test_ports_move_on_when_a_step_has_read_them():
         lines = source.text.splitlines()
         moved = [i for i, line in enumerate(lines) if line.strip().endswith("_time")]
         assert all(port not in line for line in lines[moved[0] :] for port in ("tl.dot", "total("))
+
+
+def test_ports_that_a_product_waits_for_are_read_a_step_ahead():
+    made = sources(lambda h, x: torch.tanh(h @ W) * torch.sigmoid(x))
+    assert "more = live & (t + 1 < T)" in made["backward"].text
+    # The product of the state runs while ports arrive.
+    assert "more" not in made["forward"].text
+    assert "more" in sources(lambda h, x: torch.tanh((h * x) @ W))["forward"].text

@@ -72,3 +72,10 @@ def test_what_leaves_no_tile_is_named():
         candidates(replace(SOFTMAX, widest=2**16), 1, SM_90)
     with pytest.raises(LowerError, match="blocks of 4096 elements for 16 rows"):
         candidates(replace(DENSE, widest=2**12, precision="tf32", products=2**20), 1, SM_90)
+
+
+def test_matrices_from_memory_are_read_before_their_turn():
+    assert {tile.stages for tile in candidates(DENSE, 1, SM_90)} == {1}
+    streamed = replace(DENSE, chunks=16)
+    assert {tile.stages for tile in candidates(streamed, 1, SM_90)} == {1, 2, 3}
+    assert choose(streamed, 1, SM_90, RATES).stages == 3

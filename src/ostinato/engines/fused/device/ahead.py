@@ -112,8 +112,7 @@ def _signature(source: Source, tile: Tile) -> tuple[Any, Any, Any]:
     pointer = _POINTERS[source.real]
     integers = {"T", "rows", *(a for a in source.arguments if a.endswith(("_time", "_row")))}
     types = {a: "i32" if a in integers else pointer for a in source.arguments}
-    types |= {"counter": "*i32"} if "counter" in types else {}
-    fixed = {"R": tile.rows, "U": tile.units}
+    fixed = {"R": tile.rows, "U": tile.units, "S": tile.stages}
     types |= dict.fromkeys(fixed, "constexpr")
     # Tensors begin at such addresses; their strides are taken to be as even.
     even = [(i,) for i, a in enumerate(source.arguments) if a not in ("T", "rows")]

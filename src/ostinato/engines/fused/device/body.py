@@ -52,6 +52,7 @@ class Body:
     Attributes:
         early: lines before the loop.
         loads: what a step reads of its ports, by the names of blocks.
+        ahead: the same of the step after it, of the rows `more`.
         lines: the rest of the step.
         missing: values that have to go through memory and did not.
         widest: elements of the largest block.
@@ -81,6 +82,7 @@ class Body:
         self.widest = 1
         self.early: list[str] = []
         self.loads: dict[str, str] = {}
+        self.ahead: dict[str, str] = {}
         self.lines: list[str] = []
         self.missing: dict[Value, None] = {}
         self._blocks: dict[Value, Block] = {}
@@ -166,6 +168,8 @@ class Body:
         text = load(f"{base} + {where}", seen)
         if root in self.given:
             self.loads[name] = text
+            port = self.ports[root]
+            self.ahead[name] = load(f"{base} + {port}_time + {where}", self.mask(n, "more"))
         else:
             (self.early if constant else self.lines).append(f"{name} = {text}")
         return Block(name, not constant, n > 1)
@@ -358,9 +362,9 @@ class Body:
         """Which columns of a block there are; nothing to say where it has no others."""
         return "" if n == power_of_two(n) and not self.elements else f"({self.j(n)} < {n})"
 
-    def mask(self, n: int) -> str:
+    def mask(self, n: int, rows: str = "live") -> str:
         """Which elements of a block there are."""
-        return " & ".join(["live", *filter(None, [self.within(n)])])
+        return " & ".join([rows, *filter(None, [self.within(n)])])
 
     def _full(self, block: Block, n: int) -> str:
         """A block with all its rows and columns."""

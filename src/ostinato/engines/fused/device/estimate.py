@@ -27,7 +27,7 @@ _SPILL = 8
 def spilled(source: Source, tile: Tile) -> float:
     """Numbers of 32 bits that find no register, of all threads of a program."""
     threads, words = 32 * tile.warps, _BYTES[source.real] // 4
-    held = source.pressure.live * _share(source, tile) * tile.rows * words
+    held = source.live * _share(source, tile) * tile.rows * words
     return max(0.0, held - HELD * threads)
 
 
@@ -46,7 +46,7 @@ def step_time(source: Source, tile: Tile, rows: int, target: Target, rates: Rate
     waves = -(-programs // (target.multiprocessors * at_once))
     together = min(at_once, -(-programs // target.multiprocessors))
     least = rates.product_step if source.products else rates.pointwise_step
-    once = least + together * _work(source, tile, rates)
+    once = least + source.chunks * rates.chunk / tile.stages + together * _work(source, tile, rates)
     size = _BYTES[source.real]
     moved = rows * source.pressure.moved * size / rates.bandwidth
     return max(waves * once, moved)

@@ -152,13 +152,15 @@ class DeviceKernel:
         given = _arguments(ports) | {"T": steps, "rows": rows}
         if made.width:
             given["memory"] = self.room((math.prod(grid) * tile.rows, made.width))
-        functions[name][grid](
-            *(given[argument] for argument in made.arguments),
-            R=tile.rows,
-            U=tile.units,
-            num_warps=tile.warps,
-            num_stages=1,
-        )
+        with _quiet(self.device):
+            functions[name][grid](
+                *(given[argument] for argument in made.arguments),
+                R=tile.rows,
+                U=tile.units,
+                S=tile.stages,
+                num_warps=tile.warps,
+                num_stages=1,
+            )
 
     def _tile(self, name: str, constants: dict[str, Port], rows: int) -> Tile:
         """The tile for so many rows, or as many as the next power of two."""

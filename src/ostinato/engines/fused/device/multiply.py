@@ -44,12 +44,16 @@ class Products:
         values: all that is computed.
         where: tells where a value lies.
         precision: "ieee", "tf32x3" or "tf32".
+
+    Attributes:
+        chunks: parts of matrices that are read one after the other in a step, so far.
     """
 
     def __init__(
         self, values: Sequence[Value], where: Callable[[Value], View], precision: str
     ) -> None:
         self.where, self.precision = where, precision
+        self.chunks = 0
         self._segments: dict[Value, list[Segment]] = {}
         made = [value for value in values if value.op == "matmul"]
         matrices = {(v.args[1], v.attrs): v.args[1].size for v in made}
@@ -103,9 +107,10 @@ class Products:
     def call(self, matrix: str, along: int, across: int, k: int, n: int, columns: int) -> str:
         """Text of a product from memory, in a block of some columns."""
         step = max(SHORTEST, min(_STEP[self.precision], power_of_two(k)))
+        self.chunks += -(-k // step)
         return (
             f"product({{rows}}, live, {matrix}, {along}, {across}, {k}, {n}, {columns}, "
-            f"{step}, '{self.precision}')"
+            f"{step}, '{self.precision}', S)"
         )
 
     def _matrix(self, value: Value, start: int, k: int, segment: Segment) -> str:

@@ -13,11 +13,19 @@ import triton.language as tl
 INTERPRETED = triton.knobs.runtime.interpret
 
 if INTERPRETED:
-    from ostinato.engines.fused.device.interpreted import expm1, largest, log1p, power, steps, tanh
+    from ostinato.engines.fused.device.interpreted import (
+        chunks,
+        expm1,
+        largest,
+        log1p,
+        power,
+        steps,
+        tanh,
+    )
 else:
     from triton.language.extra import libdevice
 
-    steps = tl.range
+    steps = chunks = tl.range
     tanh, expm1, log1p, power = libdevice.tanh, libdevice.expm1, libdevice.log1p, libdevice.pow
 
     @triton.jit
@@ -72,6 +80,7 @@ def product(
     COLUMNS: tl.constexpr,
     STEP: tl.constexpr,
     PRECISION: tl.constexpr,
+    STAGES: tl.constexpr,
 ):
     """Rows in memory times a matrix in memory, a few rows of the matrix at a time.
 
@@ -86,6 +95,7 @@ def product(
         COLUMNS: N, or the power of two above it.
         STEP: of the sum at a time, a power of two from 16.
         PRECISION: of products.
+        STAGES: parts of the sum that are read before their turn, and the one whose turn it is.
     """
     n = tl.arange(0, COLUMNS)[None, :]
     k = tl.arange(0, STEP)
@@ -93,7 +103,7 @@ def product(
     seen = (k[:, None] < K) & (n < N)
     right = tl.load(matrix + k[:, None] * along + n * across, mask=seen, other=0)
     result = tl.dot(left, right, input_precision=PRECISION, out_dtype=left.dtype)
-    for first in range(STEP, K, STEP):
+    for first in chunks(STEP, K, STEP, num_stages=STAGES):
         inner = first + k
         left = tl.load(x + inner[None, :], mask=live & (inner[None, :] < K), other=0)
         seen = (inner[:, None] < K) & (n < N)

@@ -41,6 +41,7 @@ class Source:
         widest: elements of the largest block of a row.
         width: elements of a row that go through memory.
         products: elements of the matrices that a program multiplies with.
+        chunks: parts of matrices that are read anew at every step, one after the other.
         real: the type of numbers, as Triton writes it.
         precision: of products.
     """
@@ -53,6 +54,7 @@ class Source:
     widest: int
     width: int
     products: int
+    chunks: int
     real: str
     precision: str
 
@@ -65,6 +67,12 @@ class Source:
     def pressure(self) -> Pressure:
         """What a step asks for."""
         return pressure(self.program)
+
+    @cached_property
+    def live(self) -> int:
+        """Elements of a row that are held at once, with those that are read ahead."""
+        ahead = _given(self.program) if reads_ahead(self.program) else ()
+        return self.pressure.live + sum(power_of_two(value.size) for value in ahead)
 
 
 def source(program: Program, real: str, precision: str) -> Source:
@@ -112,6 +120,7 @@ def _source(program: Program, body: Body, real: str, precision: str) -> Source:
         widest=power_of_two(body.widest),
         width=body.width,
         products=body.products.elements // (body.heads if isinstance(body, HeadBody) else 1),
+        chunks=body.products.chunks,
         real=real,
         precision=precision,
     )
@@ -201,7 +210,7 @@ def _function(program: Program, body: Body, arguments: tuple[str, ...], real: st
         j, mask = body.j(leaf.size), body.mask(leaf.size)
         name = f"state_{states.index(leaf)}"
         lines.append(store(f"last_{i} + last_{i}_lane + {j}", name, mask))
-    tile = "R: tl.constexpr, U: tl.constexpr"
+    tile = "R: tl.constexpr, U: tl.constexpr, S: tl.constexpr"
     head = f"@triton.jit\ndef {program.name}({', '.join(arguments)}, {tile}):\n"
     return head + "\n".join(f"    {line}" for line in lines) + "\n"
 
@@ -209,6 +218,22 @@ def _function(program: Program, body: Body, arguments: tuple[str, ...], real: st
 _ENDS = ("first", "last")
 # Steps whose ports are read together: to wait for memory takes longer than such a step.
 _TOGETHER = 4
+# Elements of a row for which the smallest tile that multiplies has registers.
+_HELD = 1408
+
+
+def reads_ahead(program: Program) -> bool:
+    """Whether ports are read a step ahead: products wait for them, and there is room for both."""
+    given = _given(program)
+    values = ir.reachable(program.roots, given)
+    factors = [value.args[0] for value in values if value.op == "matmul"]
+    waits = not given.isdisjoint(ir.reachable(factors, given))
+    return waits and pressure(program).live + sum(power_of_two(v.size) for v in given) <= _HELD
+
+
+def _given(program: Program) -> frozenset[Value]:
+    """What is read at every step."""
+    return frozenset(program.read.values()) - set(program.carried | program.advancing)
 
 
 def _loop(program: Program, body: Body) -> list[str]:
@@ -218,7 +243,17 @@ def _loop(program: Program, body: Body) -> list[str]:
     loads = [f"{name} = {text}" for name, text in body.loads.items()]
     # Sums and products may read ports in the middle of a step.
     single = [*loads, *body.lines, *read, *put_out]
-    if not body.elements or not body.states or body.products.elements or not loads:
+    if body.products.elements and loads and reads_ahead(program):
+        fetched = [f"{name} = next_{name}" for name in body.loads]
+        fetched += ["more = live & (t + 1 < T)"]
+        fetched += [f"next_{name} = {text}" for name, text in body.ahead.items()]
+        lines = [*fetched, *body.lines, *read, *put_out]
+        return [
+            *(f"next_{line}" for line in loads),
+            "for t in steps(T):",
+            *(f"    {line}" for line in lines),
+        ]
+    if not body.elements or body.products.elements or not loads:
         return ["for _ in steps(T):", *(f"    {line}" for line in single)]
     several = []
     for i in range(_TOGETHER):

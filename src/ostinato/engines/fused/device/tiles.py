@@ -18,6 +18,7 @@ _PRODUCT_ROWS = 16
 _HEIGHTS = (1, 2, 4, 8, 16, 32, 64)
 _WIDTHS = (32, 64, 128, 256)
 _WARPS = (1, 2, 4, 8)
+_STAGES = (1, 2, 3)
 # Numbers of one block for each thread: with more, not even what a step begins with is held.
 _MOST_EACH = 128
 
@@ -30,16 +31,18 @@ class Tile:
         rows: of the batch, a power of two.
         units: elements of a row; 0: all.
         warps: of 32 threads.
+        stages: parts of a matrix from memory that are on their way at once.
     """
 
     rows: int
     units: int
     warps: int
+    stages: int = 1
 
     @property
     def name(self) -> str:
         """Its numbers."""
-        return f"{self.rows}×{self.units or 'all'}, {self.warps} warps"
+        return f"{self.rows}×{self.units or 'all'}, {self.warps} warps, {self.stages} stages"
 
     def grid(self, rows: int, elements: int) -> tuple[int, int]:
         """How many programs along the rows, and along the elements."""
@@ -63,6 +66,7 @@ def candidates(source: Source, rows: int, target: Target) -> list[Tile]:
         "rows": _HEIGHTS,
         "units": ([source.head] if source.head else widths) if source.elements else [0],
         "warps": _WARPS,
+        "stages": _STAGES if source.chunks > 1 else (1,),
     }
     try:
         found = solutions(domains, _constraints(source, rows, target))
@@ -76,7 +80,7 @@ def ordered(source: Source, rows: int, target: Target, rates: Rates) -> list[Til
 
     def cost(tile: Tile) -> tuple[float, ...]:
         time = step_time(source, tile, rows, target, rates)
-        return time, spilled(source, tile), tile.rows, tile.units, tile.warps
+        return time, spilled(source, tile), tile.rows, tile.units, tile.warps, tile.stages
 
     return sorted(candidates(source, rows, target), key=cost)
 
