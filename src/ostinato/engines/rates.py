@@ -4,8 +4,8 @@ Measured by `python -m ostinato.bench.device_rates`, which keeps the numbers in 
 kernels; until then those of an H100. Its memory's rate is that of a copy; multiplication and what
 a step takes at the least are fitted to published times: FlashRNN (Pöppel et al. 2025,
 arXiv:2412.07752, table of 1024 steps, B = 16, hidden size 768) reports 1.4 to 2.0 ms for Triton
-kernels of small heads, 10.8 ms for a launch at every step, 2.0 ms and 5.2 ms with the gradient for
-cuDNN, 150 ms for a loop in Python.
+kernels of small heads, 10.8 ms for a launch at every step, 2.0 ms for cuDNN, 150 ms for a loop in
+Python; a call with its gradient takes 2.6 and 3.3 times as long.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from ostinato.core.estimate import Estimate
 from ostinato.engines.fused.kept import keep, table
 
 FILE = "rates.json"
@@ -39,6 +40,7 @@ class Rates:
         chunk: microseconds until a part of a matrix arrives from the caches.
         pointwise_step: microseconds, the least of any other step.
         cudnn_step: microseconds, the least of a step of cuDNN.
+        python_step: microseconds of a step in Python.
     """
 
     origin: str = "published times of an H100, not measured here"
@@ -56,6 +58,11 @@ class Rates:
     chunk: float = 0.3
     pointwise_step: float = 0.25
     cudnn_step: float = 1.9
+    python_step: float = 145.0
+
+    def estimate(self, microseconds: float) -> Estimate:
+        """A time that was computed by these rates."""
+        return Estimate(microseconds, self.origin)
 
 
 def rates() -> Rates:

@@ -13,9 +13,14 @@ from torch.nn.utils import parametrize
 from torch.utils.checkpoint import checkpoint
 
 from ostinato.core.errors import CellError
+from ostinato.core.estimate import Estimate
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt
 from ostinato.core.state import State, describe, leaves, map_state, split, stack, unbind
+from ostinato.engines.rates import rates
+
+# Times as long with the gradient, of published times on an H100 (see `rates`).
+_TRAINING = 3.3
 
 
 class Reference:
@@ -32,6 +37,12 @@ class Reference:
     def hesitate(self, recurrence: Recurrence) -> Doubt | None:
         """Never."""
         return None
+
+    def estimate(self, recurrence: Recurrence) -> Estimate:
+        """The time that Python takes on a device, whatever the step computes."""
+        found = rates()
+        passes = _TRAINING if torch.is_grad_enabled() else 1
+        return found.estimate(recurrence.steps * found.python_step * passes)
 
     def run(self, recurrence: Recurrence) -> tuple[State, Any]:
         """The last carry and the outputs, leaves (T, ...)."""

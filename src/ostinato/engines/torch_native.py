@@ -12,13 +12,18 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from ostinato.core.cell import Cell, Native
+from ostinato.core.estimate import Estimate
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt
 from ostinato.core.state import State, leaves
+from ostinato.engines.fused.device.target import target
+from ostinato.engines.rates import rates
 
 # Multiplications of a call up to which torch.lstm is the faster: measured, a call of generated code
 # costs 0.3 ms more, and gains 5 % without gradients and 30 % with them.
 _SHORT = {False: 2e7, True: 1e7}
+# Times as long with the gradient, of published times on an H100 (see `rates`).
+_TRAINING = 2.6
 
 
 class TorchNative:
@@ -50,6 +55,20 @@ class TorchNative:
         if _multiplications(recurrence, native) < _SHORT[training]:
             return None
         return Doubt("torch.lstm is slower than generated code on the CPU for calls this long", 4)
+
+    def estimate(self, recurrence: Recurrence) -> Estimate | None:
+        """The time that cuDNN takes: the device waits at every step, or multiplies."""
+        cell = recurrence.cell
+        native = cell.native() if isinstance(cell, Cell) else ""
+        if not isinstance(native, Native):
+            return None
+        found = rates()
+        single = leaves(recurrence.init)[0].dtype == torch.float32
+        precision = "tf32" if single and torch.backends.cudnn.allow_tf32 else "ieee"
+        together = target().multiprocessors * found.multiply[precision]
+        busy = _multiplications(recurrence, native) / together
+        time = found.call + max(recurrence.steps * found.cudnn_step, busy)
+        return found.estimate(time * (_TRAINING if torch.is_grad_enabled() else 1))
 
     def run(self, recurrence: Recurrence) -> tuple[State, Any]:
         """The last carry and the outputs (T, B, H)."""

@@ -44,6 +44,7 @@ class Explanation:
                 "engines": d.reasons,
                 "passed over": d.doubts,
                 **({"notes": d.notes} if d.notes else {}),
+                **({"microseconds": _microseconds(d)} if d.estimates else {}),
                 **({"untraced": anatomy} if isinstance(anatomy, str) else anatomy.as_dict()),
             }
             for d, anatomy in zip(self.decisions, self.anatomies, strict=True)
@@ -85,6 +86,10 @@ def explain(recurrent: nn.Module, x: Any = None, **call: Any) -> Explanation:
     return Explanation(tuple(decisions), tuple(dissect(d.recurrence) for d in decisions))
 
 
+def _microseconds(decision: Decision) -> dict[str, float]:
+    return {name: each.microseconds for name, each in decision.estimates.items()}
+
+
 def _example(recurrent: nn.Module) -> Tensor:
     size = getattr(getattr(recurrent, "cell", recurrent), "input_size", None)
     if not isinstance(size, int):
@@ -115,8 +120,12 @@ def _paragraph(decision: Decision, anatomy: Anatomy | str) -> str:
     for name, reason in decision.reasons.items():
         doubt = decision.doubts.get(name)
         verdict = f"no: {reason}" if reason else doubt or known[name].summary
+        if name in decision.estimates:
+            verdict = f"{verdict}; {decision.estimates[name]}"
         mark = "chosen →" if name == decision.chosen else "        "
         facts.append(f"  {mark} {name:<{width}}  {verdict}")
+    origins = dict.fromkeys(each.origin for each in decision.estimates.values())
+    facts += [f"  times are estimated by {origin}" for origin in origins]
     facts += [f"  {text}" for text in decision.notes]
     return "\n".join(facts)
 

@@ -16,12 +16,13 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 from torch.utils.checkpoint import checkpoint
 
-from ostinato.compiler.fission import Fission
+from ostinato.compiler.fission import Fission, Kind
 from ostinato.compiler.fission import split as split_step
 from ostinato.compiler.plan import PlanCache
 from ostinato.compiler.stages import Stages, stages
 from ostinato.compiler.trace import Trace, TraceError, trace
 from ostinato.core.errors import EngineError
+from ostinato.core.estimate import Estimate
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt, note
 from ostinato.core.state import State, index, leaves, map_state, split
@@ -32,6 +33,7 @@ from ostinato.engines.fused.layout import LowerError, from_rows, to_rows
 from ostinato.engines.fused.loop import Loop
 from ostinato.engines.fused.lower import lower
 from ostinato.engines.fused.verify import disagreement
+from ostinato.engines.rates import rates
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,19 @@ class FusedLoop:
                 "every call, which pays for long sequences",
                 -1,
             )
-        # Without this question first, every call on the CPU would look for its device.
-        if torch.cuda._initialized and _device(recurrence.init) == "cuda":
-            return Doubt("on a device, affine steps are solved faster all together", 2)
         return None
+
+    def estimate(self, recurrence: Recurrence) -> Estimate | None:
+        """The time of the loop, and of torch's operations around it."""
+        plan = self._planned(recurrence)
+        assert isinstance(plan, Plan)
+        rows = len(leaves(recurrence.init)[0])
+        training = torch.is_grad_enabled()
+        loop = plan.kernel.microseconds(recurrence.steps, rows, training)
+        found = rates()
+        around = len(plan.fission.trace.nodes) - len(plan.fission.of(Kind.CORE))
+        passes = 3 if training else 1
+        return None if loop is None else found.estimate(loop + passes * around * found.operation)
 
     def run(self, recurrence: Recurrence) -> tuple[State, Any]:
         """The last carry and the outputs, leaves (T, ...)."""

@@ -112,6 +112,9 @@ class Kernel:
         """
         self._call(name, ports | constants.ports(name), steps, rows, lambda _: {})
 
+    def microseconds(self, steps: int, rows: int, training: bool) -> None:
+        """Nothing: on the CPU engines are not chosen by estimates."""
+
     def reverse(
         self,
         ports: dict[str, Port],

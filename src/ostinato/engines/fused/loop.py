@@ -48,6 +48,9 @@ class Loop(Protocol):
     def run(self, name: str, ports: dict[str, Any], constants: Any, steps: int, rows: int) -> None:
         """Call one function over all rows."""
 
+    def microseconds(self, steps: int, rows: int, training: bool) -> float | None:
+        """How long all functions of a call take by the estimate; None: there is none."""
+
     def reverse(
         self,
         ports: dict[str, Any],

@@ -24,11 +24,13 @@ from ostinato.compiler.structure import Structure, structure
 from ostinato.compiler.tangent import tangent
 from ostinato.compiler.trace import TraceError, trace
 from ostinato.core.errors import OstinatoError
+from ostinato.core.estimate import Estimate, on_device
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt, Engine, engines, note
 from ostinato.core.state import State, index, leaves, map_state
 from ostinato.engines.fused.verify import disagreement
 from ostinato.engines.parallel.evaluate import Plan, evaluate
+from ostinato.engines.parallel.expected import History, expected
 from ostinato.engines.parallel.linearise import groups
 from ostinato.engines.parallel.newton import Newton, Solve, UnsolvedError, newton_states
 from ostinato.engines.parallel.solves import current, report
@@ -55,6 +57,7 @@ class Parallel:
 
     def __init__(self) -> None:
         self._plans: PlanCache[Plan | str] = PlanCache(_plan)
+        self._history = History()
 
     def decline(self, recurrence: Recurrence) -> str | None:
         """Why the recurrence cannot be solved as a whole, or None."""
@@ -71,9 +74,25 @@ class Parallel:
             return Doubt(reason, -2)
         if _unsupported(recurrence) is None:
             plan = self._plans.get(_plain(recurrence))
-            if isinstance(plan, Plan) and not plan.affine:
+            if isinstance(plan, Plan) and not plan.affine and not self._known(recurrence):
                 return Doubt("not affine in the state; Newton's method has to be asked for", -3)
         return None
+
+    def _known(self, recurrence: Recurrence) -> bool:
+        """Whether a step, not affine, is known to be solved on a device.
+
+        Where gradients are wanted it has to be asked for all the same: second ones are refused.
+        """
+        if torch.is_grad_enabled() or not on_device(recurrence):
+            return False
+        return self._history.iterations(recurrence) is not None
+
+    def estimate(self, recurrence: Recurrence) -> Estimate | None:
+        """The time of a scan, or of as many as Newton's method took before."""
+        plan = self._plans.get(_plain(recurrence))
+        assert isinstance(plan, Plan)
+        iterations = 1.0 if plan.affine else self._history.iterations(recurrence)
+        return None if iterations is None else expected(plan, recurrence, iterations)
 
     def run(self, recurrence: Recurrence) -> tuple[State, Any]:
         """The last carry and the outputs, leaves (T, ...)."""
@@ -104,6 +123,7 @@ class Parallel:
             result = engine.run(part)
             solve = replace(solves[0], first=steps.start, engine=engine.name)
             logger.warning("engine %s on %s: %s", self.name, part.name, solve)
+        self._history.add(part, solve)
         report(solve)
         note(str(solve))
         return result

@@ -58,3 +58,10 @@ def test_numbers_of_the_caller_are_left_alone(device):
     run = module.trial(made, "forward", {}, 3)
     assert [run(tile) for tile in tiles] == [-1.0 - i for i in range(len(tiles))]
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_estimate_of_a_call_grows_with_it():
+    made = kernel(lambda h, x: torch.tanh(h + x))
+    short, long = (made.microseconds(steps, 3, training=False) for steps in (100, 1000))
+    assert long > 3 * short
+    assert made.microseconds(100, 3, training=True) > short

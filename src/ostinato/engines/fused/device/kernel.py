@@ -15,13 +15,14 @@ from torch import Tensor
 from ostinato.engines.fused import ir
 from ostinato.engines.fused.derive import Backward, derive
 from ostinato.engines.fused.device import tuned
+from ostinato.engines.fused.device.estimate import step_time
 from ostinato.engines.fused.device.module import functions
 from ostinato.engines.fused.device.persistent import Persistent
 from ostinato.engines.fused.device.port import Port, arguments
 from ostinato.engines.fused.device.sinks import Sinks, places, with_sinks
 from ostinato.engines.fused.device.source import Source, module, source
 from ostinato.engines.fused.device.target import target
-from ostinato.engines.fused.device.tiles import Tile, candidates, ordered
+from ostinato.engines.fused.device.tiles import Tile, candidates, choose, ordered
 from ostinato.engines.fused.device.trial import trial
 from ostinato.engines.fused.layout import LowerError
 from ostinato.engines.fused.lower import Core
@@ -161,6 +162,20 @@ class DeviceKernel:
                 num_warps=tile.warps,
                 num_stages=1,
             )
+
+    def microseconds(self, steps: int, rows: int, training: bool) -> float:
+        """How long the functions of a call take, and torch's product for gradients behind them."""
+        found, limits, sources = rates(), target(), self._compiled()[0]
+        names = ("forward_saving", "backward") if training else ("forward",)
+        time = 0.0
+        for made in (sources[name] for name in names):
+            tile = choose(made, rows, limits, found)
+            time += found.call + steps * step_time(made, tile, rows, limits, found)
+        if training:
+            numbers = steps * rows * sources["backward"].pressure.multiplied
+            precision = sources["backward"].precision
+            time += numbers / (limits.multiprocessors * found.multiply[precision])
+        return time
 
     def _tile(self, name: str, constants: dict[str, Port], rows: int) -> Tile:
         """The tile for so many rows, or as many as the next power of two."""

@@ -1,0 +1,47 @@
+"""How long engines would take for a recurrence on a device, where they can say so.
+
+On the CPU engines are chosen by rank and by what they doubt, which costs no more than a question;
+a device has more ways to be fast, and which is best depends on T and B.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+
+from ostinato.core.recurrence import Recurrence
+from ostinato.core.state import leaves
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The time of a call.
+
+    Attributes:
+        microseconds: with its gradient, if one is wanted.
+        origin: where the numbers come from that it is computed by.
+    """
+
+    microseconds: float
+    origin: str
+
+    def __str__(self) -> str:
+        return f"about {self.microseconds:,.0f} µs"
+
+
+@runtime_checkable
+class Estimating(Protocol):
+    """An engine that knows how long it takes on a device."""
+
+    def estimate(self, recurrence: Recurrence) -> Estimate | None:
+        """The time of a recurrence that it does not decline; None: not known."""
+
+
+def on_device(recurrence: Recurrence) -> bool:
+    """Whether the state lies on a device that estimates are made for."""
+    # Without this question first, every call on the CPU would look for its device.
+    if not torch.cuda._initialized:
+        return False
+    return any(leaf.device.type == "cuda" for leaf in leaves(recurrence.init)[:1])
