@@ -16,6 +16,7 @@ from ostinato.core.estimate import Estimate
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt
 from ostinato.core.state import State, leaves
+from ostinato.engines.fused.device.precision import LOW
 from ostinato.engines.fused.device.target import target
 from ostinato.engines.rates import rates
 
@@ -63,8 +64,8 @@ class TorchNative:
         if not isinstance(native, Native):
             return None
         found = rates()
-        single = leaves(recurrence.init)[0].dtype == torch.float32
-        precision = "tf32" if single and torch.backends.cudnn.allow_tf32 else "ieee"
+        single = "tf32" if torch.backends.cudnn.allow_tf32 else "ieee"
+        precision = {torch.float32: single, **LOW}.get(leaves(recurrence.init)[0].dtype, "ieee")
         together = target().multiprocessors * found.multiply[precision]
         busy = _multiplications(recurrence, native) / together
         time = found.call + max(recurrence.steps * found.cudnn_step, busy)

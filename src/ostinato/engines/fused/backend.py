@@ -24,10 +24,12 @@ class Backend(Protocol):
     Attributes:
         device: the kind of device that it runs on.
         window: bytes that the input part may put out at a time, where no gradient is wanted.
+        dtypes: that a state may have.
     """
 
     device: str
     window: int
+    dtypes: tuple[torch.dtype, ...]
 
     def obstacle(self) -> str | None:
         """Why nothing can be compiled here, or None."""
@@ -46,6 +48,7 @@ class Cpp:
     """C++ on the CPU: the input part is computed just before it is used, in the cache."""
 
     device = "cpu"
+    dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.float64)
     # What is put out for one window should stay in the cache until the loop reads it.
     window = 4 * 2**20
 
@@ -75,6 +78,9 @@ class Triton:
     """
 
     window = 2**30
+    dtypes: tuple[torch.dtype, ...] = (
+        torch.float32, torch.float64, torch.bfloat16, torch.float16,
+    )  # fmt: skip
 
     def __init__(self, device: str = "cuda", form: str | None = None) -> None:
         self.device, self._form = device, form

@@ -146,6 +146,12 @@ class FusedLoop:
             return "the state and the inputs lie on several devices"
         if device.type == "cuda" and device.index != torch.cuda.current_device():
             return f"the tensors lie on {device}, which is not the current device"
+        dtypes = {leaf.dtype for leaf in states}
+        if len(dtypes) > 1 or not dtypes <= set(backend.dtypes):
+            known = ", or ".join(
+                f"{str(d).removeprefix('torch.')} throughout" for d in backend.dtypes
+            )
+            return backend.obstacle() or f"the state must be {known}"
         return backend.obstacle() or _unsupported(recurrence, states, inputs)
 
     def _planned(self, recurrence: Recurrence) -> Plan | str:
@@ -243,8 +249,6 @@ def _recomputed(ready: _Ready, carry: State, xs: Any) -> Any:
 
 def _unsupported(recurrence: Recurrence, states: list[Tensor], inputs: list[Tensor]) -> str | None:
     """The same, whatever the device."""
-    if {leaf.dtype for leaf in states} not in ({torch.float32}, {torch.float64}):
-        return "the state must be float32 throughout, or float64 throughout"
     rows = {leaf.shape[0] for leaf in states if leaf.dim()} | {
         leaf.shape[1] for leaf in inputs if leaf.dim() > 1
     }
@@ -340,9 +344,10 @@ def _run(ready: _Ready, carry: State, xs: Any) -> tuple[State, Any]:
     ]
     inputs = [rows_contiguous(each.to(kernel.dtype)) for each in inputs]
     init, structure = pytree.tree_flatten(carry)
-    init = [leaf.contiguous() for leaf in init]
-    results = ready.loop(steps, rows, [*init, *inputs, *ready.fixed])
-    last, exported = results[: len(init)], results[len(init) :]
+    kept = [leaf.to(kernel.dtype).contiguous() for leaf in init]
+    results = ready.loop(steps, rows, [*kept, *inputs, *ready.fixed])
+    last = [leaf.to(given.dtype) for leaf, given in zip(results, init, strict=False)]
+    exported = results[len(init) :]
     exports = [
         from_rows(value, node, steps * rows).to(node.meta["val"].dtype)
         for value, node in zip(exported, fission.exports, strict=True)
@@ -368,9 +373,11 @@ def _core_step(plan: Plan, rows: int) -> Any:
             value.to(node.meta["val"].dtype)
             for value, node in zip(constants, fission.constants, strict=True)
         ]
-        results = plan.stages.core(rows, *carry, *fed, *fixed)
-        new, exports = results[: len(carry)], results[len(carry) :]
-        shaped = zip(exports, fission.exports, strict=True)
+        before = zip(carry, fission.trace.carry, strict=True)
+        states = [leaf.to(node.meta["val"].dtype) for leaf, node in before]
+        results = plan.stages.core(rows, *states, *fed, *fixed)
+        new = [leaf.to(plan.kernel.dtype) for leaf in results[: len(carry)]]
+        shaped = zip(results[len(carry) :], fission.exports, strict=True)
         return new, [to_rows(value.to(new[0].dtype), node, rows) for value, node in shaped]
 
     return step

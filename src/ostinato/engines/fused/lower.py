@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, fx
 
 from ostinato.compiler.fission import Fission, Kind, is_size
+from ostinato.compiler.reach import PRODUCT
 from ostinato.engines.fused import ir
 from ostinato.engines.fused.ir import Value
 from ostinato.engines.fused.layout import (
@@ -41,6 +42,7 @@ class Core:
         new_carry: what becomes the carry.
         exports: what the output stage reads, one for each of `Fission.exports`.
         numbers: which of the constants come from no tensor of the step: they need no gradient.
+        factors: what its products multiply, if that is one type of number.
     """
 
     carry: tuple[Value, ...]
@@ -49,6 +51,7 @@ class Core:
     new_carry: tuple[Value, ...]
     exports: tuple[Value, ...]
     numbers: frozenset[int] = frozenset()
+    factors: torch.dtype | None = None
 
 
 def lower(fission: Fission) -> Core:
@@ -80,7 +83,19 @@ def lower(fission: Fission) -> Core:
         numbers=frozenset(
             i for i, node in enumerate(fission.constants) if not _tensors(node, fission)
         ),
+        factors=_factors(fission),
     )
+
+
+def _factors(fission: Fission) -> torch.dtype | None:
+    """The common type of all products; None: there are none, or several types."""
+    products = [n for n in fission.of(Kind.CORE) if _packet(n) in PRODUCT]
+    found = {node.meta["val"].dtype for node in products}
+    return found.pop() if len(found) == 1 else None
+
+
+def _packet(node: fx.Node) -> Any:
+    return getattr(node.target, "overloadpacket", None)
 
 
 def _tensors(node: fx.Node, fission: Fission) -> bool:

@@ -13,7 +13,7 @@ from ostinato.core.errors import EngineError
 from ostinato.core.extras import extra
 from ostinato.engines.fused.device.kernel import DeviceKernel
 from ostinato.engines.fused.device.module import functions
-from ostinato.engines.fused.device.persistent import UNDER_WAY
+from ostinato.engines.fused.device.precision import STORED
 from ostinato.engines.fused.device.source import Source, module
 from ostinato.engines.fused.device.target import SM_90
 from ostinato.engines.fused.device.tiles import Tile, choose
@@ -51,7 +51,7 @@ def resources(
     Args:
         kernel: the core.
         rows: B, on which the tiles depend.
-        precision: of products: "ieee", "tf32x3" or "tf32".
+        precision: of products: "ieee", "tf32x3", "tf32", "bf16" or "fp16".
         capability: of the device, ten times.
 
     Raises:
@@ -62,37 +62,23 @@ def resources(
         raise EngineError(
             "Triton interprets kernels in this process; unset TRITON_INTERPRET to compile them."
         )
-    found = kernel.launched(precision, rows)
-    made = functions(module(each for each, _ in found), [each.program.name for each, _ in found])
+    sources = kernel.sources(precision)
+    low = {f"const_{i}": f"*{precision}" for i in kernel.factors if precision in STORED}
+    made = functions(module(sources.values()), sources)
     return [
-        _resources(made[name], source, choose(source, rows, SM_90, Rates()), capability)
+        _resources(made[name], source, choose(source, rows, SM_90, Rates()), capability, low)
         for name, source in sources.items()
     ]
 
 
-def measured(
-    name: str,
-    function: Any,
-    signature: tuple[Any, Any, Any],
-    tile: Tile,
-    capability: int = 90,
-    stages: int = 1,
+def _resources(
+    function: Any, source: Source, tile: Tile, capability: int, low: dict[str, str]
 ) -> Resources:
-    """Compile one function.
-
-    Args:
-        name: of the function.
-        function: as Triton knows it.
-        signature: types of the arguments, numbers that are fixed, and what is known of others.
-        tile: what one program takes.
-        capability: of the device, ten times.
-        stages: of loads that are on their way at once.
-    """
     compiler = extra("triton.compiler", "gpu", "Code for CUDA")
     targets = extra("triton.backends.compiler", "gpu", "Code for CUDA")
     options = {"num_warps": tile.warps, "num_stages": stages}
     made = compiler.compile(
-        compiler.ASTSource(function, *signature),
+        compiler.ASTSource(function, *_signature(source, tile, low)),
         target=targets.GPUTarget("cuda", capability, 32),
         options=options,
     )
@@ -107,11 +93,11 @@ def measured(
     )
 
 
-def _signature(source: Source, tile: Tile) -> tuple[Any, Any, Any]:
+def _signature(source: Source, tile: Tile, low: dict[str, str]) -> tuple[Any, Any, Any]:
     """Types of the arguments, numbers that are fixed, and what is known of the others."""
     pointer = _POINTERS[source.real]
     integers = {"T", "rows", *(a for a in source.arguments if a.endswith(("_time", "_row")))}
-    types = {a: "i32" if a in integers else pointer for a in source.arguments}
+    types = {a: "i32" if a in integers else low.get(a, pointer) for a in source.arguments}
     fixed = {"R": tile.rows, "U": tile.units, "S": tile.stages}
     types |= dict.fromkeys(fixed, "constexpr")
     # Tensors begin at such addresses; their strides are taken to be as even.

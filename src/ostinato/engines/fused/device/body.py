@@ -247,8 +247,7 @@ class Body:
         if within := self.within(k):
             # What a load masked is zero, but not what was computed from it.
             name = f"tl.where({within}, {name}, 0)"
-        precision = f"input_precision={self.products.precision!r}, out_dtype={self.real}"
-        return f"tl.dot({name}, {self._loaded[key].name}, {precision})"
+        return f"multiply({name}, {self._loaded[key].name}, {self.products.precision!r})"
 
     def _multiply_heads(self, value: Value) -> None:
         x = self.view(value.args[0])

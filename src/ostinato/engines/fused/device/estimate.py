@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ostinato.engines.fused.device.multiply import RESIDENT
+from ostinato.engines.fused.device.precision import LOW
 from ostinato.engines.rates import Rates
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def _work(source: Source, tile: Tile, rates: Rates) -> float:
     if source.products:
         time += numbers * pressure.multiplied / (rates.multiply[source.precision] * full)
         if source.products > RESIDENT[source.precision]:
-            time += source.products * size / rates.cache
+            stored = size // 2 if source.precision in LOW.values() else size
+            time += source.products * stored / rates.cache
     return time + _SPILL * spilled(source, tile) / rates.cache
 
 

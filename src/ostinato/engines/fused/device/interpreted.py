@@ -25,6 +25,12 @@ def chunks(start: Any, stop: Any, step: Any, num_stages: Any) -> range:
     return range(*(getattr(each, "value", each) for each in (start, stop, step)))
 
 
+def rounded(x: Any, precision: Any) -> Any:
+    """Rounded to the type of factors, in float32: the interpreter cannot multiply bfloat16."""
+    low = {"bf16": tl.bfloat16, "fp16": tl.float16}.get(getattr(precision, "value", precision))
+    return x if low is None else x.to(low).to(tl.float32)
+
+
 def tanh(x: Any) -> Any:
     """The hyperbolic tangent."""
     return _like(x, np.tanh(x.handle.data))

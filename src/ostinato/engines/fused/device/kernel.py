@@ -17,8 +17,8 @@ from ostinato.engines.fused.derive import Backward, derive
 from ostinato.engines.fused.device import tuned
 from ostinato.engines.fused.device.estimate import step_time
 from ostinato.engines.fused.device.module import functions
-from ostinato.engines.fused.device.persistent import Persistent
-from ostinato.engines.fused.device.port import Port, arguments
+from ostinato.engines.fused.device.multiply import only_factors
+from ostinato.engines.fused.device.precision import STORED, precision
 from ostinato.engines.fused.device.sinks import Sinks, places, with_sinks
 from ostinato.engines.fused.device.source import Source, module, source
 from ostinato.engines.fused.device.target import target
@@ -31,8 +31,6 @@ from ostinato.engines.fused.programs import backward_program, forward_program
 from ostinato.engines.rates import rates
 
 _REALS = {torch.float32: "float32", torch.float64: "float64"}
-# What torch's own products are allowed to do.
-_PRECISIONS = {"highest": "ieee", "high": "tf32x3", "medium": "tf32"}
 # Weights that a program reads again at every step: more, and a launch for each step is no slower.
 _MOST_ELEMENTS = 2**20
 # Tiles that are tried on a device, those of the best estimates.
@@ -53,15 +51,14 @@ class DeviceKernel:
 
     Args:
         core: the core.
-        dtype: float32 or float64.
+        dtype: of the state; what is less than float32 is computed in float32.
         device: the kind of device, "cuda"; or "cpu" with Triton's interpreter.
         wanted: the form of functions that can take it; None: the one estimated to be the fastest.
     """
 
-    def __init__(
-        self, core: Core, dtype: torch.dtype, device: str = "cuda", wanted: str | None = None
-    ) -> None:
-        self.core, self.dtype, self.device, self._wanted = core, dtype, device, wanted
+    def __init__(self, core: Core, dtype: torch.dtype, device: str = "cuda") -> None:
+        self.core, self.device = core, device
+        self.dtype = torch.promote_types(dtype, torch.float32)
         self.backward: Backward = derive(core)
         reverse = backward_program(core, self.backward)
         needed = {p: v for p, v in reverse.sums.items() if int(p.split("_")[1]) not in core.numbers}
@@ -73,6 +70,7 @@ class DeviceKernel:
             with_sinks(reverse),
         ]
         self.programs = {p.name: _with_constants(core, p) for p in programs}
+        self.factors = only_factors(self.programs.values())
         self.optional: dict[str, frozenset[str]] = dict.fromkeys(self.programs, frozenset())
         self._made: dict[str, tuple[dict[str, Source], dict[str, Any]]] = {}
         self._tiles: dict[tuple[str, int], dict[str, Tile]] = {}
@@ -89,11 +87,11 @@ class DeviceKernel:
 
     def _compiled(self) -> tuple[dict[str, Source], dict[str, Any]]:
         """The kernels, and the functions that they are, for what torch's products may do now."""
-        precision = self._precision
-        if precision not in self._made:
-            sources = self.sources(precision)
-            self._made[precision] = sources, functions(module(sources.values()), sources)
-        return self._made[precision]
+        exact = precision(self.core, self.dtype)
+        if exact not in self._made:
+            sources = self.sources(exact)
+            self._made[exact] = sources, functions(module(sources.values()), sources)
+        return self._made[exact]
 
     def _refuse(self) -> None:
         """Decline what a program cannot hold."""
@@ -111,8 +109,12 @@ class DeviceKernel:
 
     def constants(self, tensors: Sequence[Tensor]) -> dict[str, Port]:
         """The ports of the constants of a call."""
+        stored = STORED.get(precision(self.core, self.dtype), self.dtype)
         held = (tensor.detach().contiguous() for tensor in tensors)
-        return {f"const_{i}": Port(tensor) for i, tensor in enumerate(held)}
+        return {
+            f"const_{i}": Port(tensor.to(stored) if i in self.factors else tensor)
+            for i, tensor in enumerate(held)
+        }
 
     def sequence(self, tensor: Tensor, downwards: bool) -> Port:
         """The port of (T, B, ...), whose rows are contiguous, from the step that is run first."""

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ostinato.engines.fused import ir
 from ostinato.engines.fused.device.blocks import is_whole, power_of_two
 from ostinato.engines.fused.ir import Value
+from ostinato.engines.fused.program import Program
 from ostinato.engines.fused.schedule import View
 
 # Elements of all matrices that stay on chip, in registers for the units that multiply exactly,
 # in shared memory for the others, twice where numbers are taken apart. More come from the caches.
-RESIDENT = {"ieee": 2**12, "tf32x3": 24 * 2**10, "tf32": 48 * 2**10}
+RESIDENT = {
+    "ieee": 2**12, "tf32x3": 24 * 2**10, "tf32": 48 * 2**10, "bf16": 96 * 2**10, "fp16": 96 * 2**10,
+}  # fmt: skip
 # Rows of a matrix that are read together: more, and exact units run out of registers.
-_STEP = {"ieee": 16, "tf32x3": 32, "tf32": 32}
+_STEP = {"ieee": 16, "tf32x3": 32, "tf32": 32, "bf16": 64, "fp16": 64}
 # The shortest sum that the device's units take.
 SHORTEST = 16
 
@@ -43,7 +47,7 @@ class Products:
     Args:
         values: all that is computed.
         where: tells where a value lies.
-        precision: "ieee", "tf32x3" or "tf32".
+        precision: "ieee", "tf32x3", "tf32", "bf16" or "fp16".
 
     Attributes:
         chunks: parts of matrices that are read one after the other in a step, so far.
@@ -123,6 +127,18 @@ class Products:
             f"tl.load(const_{value.args[1].attrs} + {offset} + {rows} * {along} + {columns} * "
             f"{across}, mask=({rows} < {k}) & ({columns} < {n}), other=0)"
         )
+
+
+def only_factors(programs: Iterable[Program]) -> frozenset[int]:
+    """The constants that programs do nothing with but multiply."""
+    factors, others = set[object](), set[object]()
+    for program in programs:
+        for value in ir.reachable(program.roots, frozenset(program.read.values())):
+            multiplies = value.op == "matmul"
+            factors |= {value.args[1].attrs} if multiplies else set()
+            read = value.args[:1] if multiplies else value.args
+            others |= {arg.attrs for arg in read if arg.op == "const"}
+    return frozenset(each for each in factors - others if isinstance(each, int))
 
 
 def distances(value: Value) -> tuple[int, int]:

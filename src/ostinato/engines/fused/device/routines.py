@@ -19,6 +19,7 @@ if INTERPRETED:
         largest,
         log1p,
         power,
+        rounded,
         steps,
         tanh,
     )
@@ -27,6 +28,15 @@ else:
 
     steps = chunks = tl.range
     tanh, expm1, log1p, power = libdevice.tanh, libdevice.expm1, libdevice.log1p, libdevice.pow
+
+    @triton.jit
+    def rounded(x, PRECISION: tl.constexpr):
+        """In the type of factors."""
+        if PRECISION == "bf16":
+            x = x.to(tl.bfloat16)
+        elif PRECISION == "fp16":
+            x = x.to(tl.float16)
+        return x
 
     @triton.jit
     def _larger(a, b):
@@ -69,6 +79,20 @@ def total(x, axis: tl.constexpr):
 
 
 @triton.jit
+def multiply(left, right, PRECISION: tl.constexpr):
+    """A product on chip, summed in the type of its left factor."""
+    return added(left, right, tl.zeros((left.shape[0], right.shape[1]), left.dtype), PRECISION)
+
+
+@triton.jit
+def added(left, right, result, PRECISION: tl.constexpr):
+    """A product more; types of 16 bits are multiplied exactly, and summed in float32."""
+    exact: tl.constexpr = "ieee" if PRECISION == "bf16" or PRECISION == "fp16" else PRECISION
+    a, b = rounded(left, PRECISION), rounded(right, PRECISION)
+    return tl.dot(a, b, result, input_precision=exact, out_dtype=result.dtype)
+
+
+@triton.jit
 def product(
     x,
     live,
@@ -102,11 +126,11 @@ def product(
     left = tl.load(x + k[None, :], mask=live & (k[None, :] < K), other=0)
     seen = (k[:, None] < K) & (n < N)
     right = tl.load(matrix + k[:, None] * along + n * across, mask=seen, other=0)
-    result = tl.dot(left, right, input_precision=PRECISION, out_dtype=left.dtype)
+    result = multiply(left, right, PRECISION)
     for first in chunks(STEP, K, STEP, num_stages=STAGES):
         inner = first + k
         left = tl.load(x + inner[None, :], mask=live & (inner[None, :] < K), other=0)
         seen = (inner[:, None] < K) & (n < N)
         right = tl.load(matrix + inner[:, None] * along + n * across, mask=seen, other=0)
-        result = tl.dot(left, right, result, input_precision=PRECISION, out_dtype=left.dtype)
+        result = added(left, right, result, PRECISION)
     return result

@@ -83,7 +83,8 @@ class Sinks:
         """A value at all steps (T, B, ...)."""
         seen = self.where(value)
         if seen.root.op == "number":
-            return self.constants[0].new_full((), seen.root.attrs).expand(*self.size, *value.shape)
+            number = next(iter(self.held.values())).new_full((), seen.root.attrs)
+            return number.expand(*self.size, *value.shape)
         if seen.root.op == "const":
             held = self.constants[seen.root.attrs].expand(*self.size, *seen.root.shape)
         else:

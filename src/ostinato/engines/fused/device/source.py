@@ -22,7 +22,8 @@ import triton.language as tl
 
 from ostinato.engines.fused.device.barrier import gathered, meet, slab
 from ostinato.engines.fused.device.routines import (
-    expm1, largest, log1p, maximum, minimum, power, product, sigmoid, sign, steps, tanh, total
+    expm1, largest, log1p, maximum, minimum, multiply, power, product, sigmoid, sign, steps, tanh,
+    total,
 )
 '''
 

@@ -132,5 +132,5 @@ def _shared(source: Source, height: int) -> int:
     if not source.products or source.products > RESIDENT[source.precision]:
         return 0
     size = 8 if source.real == "tl.float64" else 4
-    apart = 2 if source.precision == "tf32x3" else 1
-    return size * (apart * source.products + 2 * height * source.widest)
+    apart = {"tf32x3": 2.0, "bf16": 0.5, "fp16": 0.5}.get(source.precision, 1.0)
+    return int(size * (apart * source.products + 2 * height * source.widest))
