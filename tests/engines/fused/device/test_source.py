@@ -46,7 +46,8 @@ def test_ports_move_on_when_a_step_has_read_them():
     for source in sources(step).values():
         lines = source.text.splitlines()
         moved = [i for i, line in enumerate(lines) if line.strip().endswith("_time")]
-        assert all(port not in line for line in lines[moved[0] :] for port in ("product(", "total("))
+        late = lines[moved[0] :]
+        assert all(name not in line for line in late for name in ("product(", "total("))
 
 
 def test_ports_that_a_product_waits_for_are_read_a_step_ahead():
