@@ -17,8 +17,8 @@ import torch
 import ostinato as ost
 from ostinato.bench.machine import this_machine
 from ostinato.cells import make_cell
-from ostinato.engines.fused.device.tuned import timed
 from ostinato.engines.rates import Rates, store
+from ostinato.engines.tuned import timed
 
 Clock = Callable[[Callable[[], object]], float]
 # More than caches hold.

@@ -128,6 +128,6 @@ def _engines() -> dict[str, str]:
 
 def _tuned() -> dict[str, str]:
     """What was found by measurement on devices."""
-    from ostinato.engines.fused.device.tuned import stored
+    from ostinato.engines.tuned import stored
 
     return {device: f"{count} choices measured" for device, count in stored().items()}

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from ostinato.core.estimate import Estimate
-from ostinato.engines.fused.kept import keep, table
+from ostinato.engines.kept import keep, table
 
 FILE = "rates.json"
 
@@ -36,6 +36,10 @@ class Rates:
         multiply: multiplications, by the precision of products.
         call: microseconds in which a kernel, its arguments prepared, is launched.
         operation: microseconds of a small operation of torch.
+        second_cache: bytes that all multiprocessors together read again.
+        launched: microseconds until another kernel or product of a step is launched.
+        replayed: microseconds from one to the next, where a recording of them is replayed.
+        barrier: microseconds until all programs have met.
         product_step: microseconds, the least of a step that multiplies.
         chunk: microseconds until a part of a matrix arrives from the caches.
         pointwise_step: microseconds, the least of any other step.
@@ -54,6 +58,10 @@ class Rates:
     )  # fmt: skip
     call: float = 50.0
     operation: float = 6.0
+    second_cache: float = 4.0e6
+    launched: float = 30.0
+    replayed: float = 3.0
+    barrier: float = 2.0
     product_step: float = 1.2
     chunk: float = 0.3
     pointwise_step: float = 0.25

@@ -14,7 +14,7 @@ import pytest
 
 from ostinato.core.errors import EngineError
 from ostinato.engines.chunk.ahead import resources
-from ostinato.engines.fused.device.ahead import MOST_SHARED
+from ostinato.engines.fused.device.target import SM_90
 
 pytest.importorskip("triton")
 
@@ -33,7 +33,7 @@ def test_the_device_can_run_them():
     assert done.returncode == 0, done.stderr
     forward, backward = json.loads(done.stdout)
     assert forward["spilled"] == 0
-    assert max(forward["shared"], backward["shared"]) <= MOST_SHARED
+    assert max(forward["shared"], backward["shared"]) <= SM_90.shared
 
 
 def test_not_where_kernels_are_interpreted():

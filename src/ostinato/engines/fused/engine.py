@@ -121,11 +121,13 @@ class FusedLoop:
         """The last carry and the outputs, leaves (T, ...)."""
         plan = self._planned(recurrence)
         assert isinstance(plan, Plan)
-        rows = len(leaves(recurrence.init)[0])
-        if form := plan.kernel.form(rows, recurrence.steps):
-            note(form)
         with torch.autocast(plan.backend.device, enabled=False):
-            return _evaluate(plan, recurrence.without_masks())
+            result = _evaluate(plan, recurrence.without_masks())
+        # Only now is it known what was measured.
+        rows = len(leaves(recurrence.init)[0])
+        if form := plan.kernel.form(rows, recurrence.steps, torch.is_grad_enabled()):
+            note(form)
+        return result
 
     def capture(self, recurrence: Recurrence) -> Plan | str:
         """The plan, to be made part of a graph that torch compiles; or why there is none."""

@@ -75,7 +75,7 @@ class Kernel:
         """Whether a step has enough to multiply for several threads to share one row."""
         return sum(v.size for v in self.core.constants if len(v.shape) > 1) >= _HEAVY
 
-    def form(self, rows: int, steps: int) -> None:
+    def form(self, rows: int, steps: int, training: bool) -> None:
         """There is but one."""
 
     def room(self, shape: tuple[int, ...]) -> Tensor:

@@ -30,7 +30,7 @@ class Loop(Protocol):
     programs: dict[str, Program]
     optional: Any
 
-    def form(self, rows: int, steps: int) -> str | None:
+    def form(self, rows: int, steps: int, training: bool) -> str | None:
         """Which form the loop takes, and why; None where there is but one."""
 
     def room(self, shape: tuple[int, ...]) -> Tensor:

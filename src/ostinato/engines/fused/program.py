@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ostinato.engines.fused import ir
 from ostinato.engines.fused.ir import Value
 
 
@@ -57,6 +58,12 @@ class Program:
             *self.advancing.values(),
             *self.summed,
         ]
+
+    @property
+    def made(self) -> list[Value]:
+        """All that is computed, with the constants, in the order of computation."""
+        given = frozenset(self.read.values())
+        return [value for value in ir.reachable(self.roots, given) if value not in given]
 
 
 def packed(matrix: Value, transposed: bool) -> str:

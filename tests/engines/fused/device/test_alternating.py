@@ -11,7 +11,7 @@ import torch
 import interpreted_engine
 import ostinato as ost
 from ostinato.cells import make_cell
-from ostinato.engines.fused.device.alternating import Alternating
+from ostinato.engines.fused.device.alternating import Alternating, multiply
 from ostinato.engines.fused.device.forms import ALTERNATING
 
 from ..steps import STEPS
@@ -90,6 +90,14 @@ def test_random_steps(seed):
     worst, reason = differ(seed, "triton")
     assert reason is None or "jumps" in reason
     assert reason or worst <= TOLERANCE
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (3, 4, 6)])
+def test_products_of_16_bits_round_what_they_multiply_and_not_the_sum(shape):
+    x, matrix = torch.randn(*shape), torch.randn(*shape[:-2], 6, 5).bfloat16()
+    out = torch.empty(*shape[:-1], 5)
+    multiply(x, matrix, out)
+    torch.testing.assert_close(out, x.bfloat16().float() @ matrix.float())
 
 
 def test_the_form_is_told():

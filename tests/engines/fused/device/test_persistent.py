@@ -11,9 +11,11 @@ import interpreted_engine
 from ostinato.cells import make_cell
 from ostinato.engines.fused.device import persistent
 from ostinato.engines.fused.device.forms import PERSISTENT
-from ostinato.engines.fused.device.persistent import share
+from ostinato.engines.fused.device.persistent import Persistent, share
+from ostinato.engines.fused.layout import LowerError
 
 from ..steps import STEPS
+from .kernels import kernel
 from .side_by_side import side_by_side
 from .test_engine import OPTIONS, check, compare
 
@@ -84,3 +86,20 @@ def test_programs_are_no_more_than_run_at_once(rows, elements, expected):
 
 def test_too_many_rows_are_not_shared():
     assert share(64 * 133, 1024, 132) is None
+    form = Persistent(kernel(STEPS["product.mm"]).programs["forward"], "float64", "cuda")
+    with pytest.raises(LowerError, match="8512 rows are too many"):
+        form.launched("ieee", 64 * 133)
+
+
+def test_a_device_that_promises_nothing_is_not_made_to_wait(monkeypatch):
+    form = Persistent(kernel(STEPS["product.mm"]).programs["forward"], "float64", "cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (6, 1))
+    with pytest.raises(LowerError, match="does not promise"):
+        form.step_time("ieee", 3, replayed=True)
+
+
+def test_a_step_without_products_has_nothing_to_share():
+    form = Persistent(kernel(STEPS["unary.sign"]).programs["forward"], "float64", "cpu")
+    with pytest.raises(LowerError, match="no matrix"):
+        form.launched("ieee", 3)

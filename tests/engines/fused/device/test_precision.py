@@ -9,10 +9,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+import interpreted_engine
 import ostinato as ost
 from ostinato.bench.device_code import kernel_of
 from ostinato.cells import make_cell
 from ostinato.core.state import leaves
+from ostinato.engines.fused.device.forms import ALTERNATING, PERSISTENT
 from ostinato.engines.fused.device.precision import precision
 from ostinato.engines.fused.lower import lower
 from ostinato.wrap import MixedPrecision
@@ -86,6 +88,25 @@ def test_a_cell_in_16_bits_is_no_further_from_float64_than_the_reference(name, d
     ratios = [math.log(ours / theirs) for ours, theirs, _ in found]
     assert sum(ratios) / len(ratios) < math.log(0.8)
     assert max(ours for ours, _, _ in found) < 8 * torch.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("form", [ALTERNATING, PERSISTENT])
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("LSTM", BF16), pytest.param("GRU", FP16, marks=pytest.mark.slow)]
+)
+def test_so_it_is_in_other_forms(name, dtype, form, interpreted):
+    torch.manual_seed(1)
+    interpreted_engine.install(form)
+    try:
+        cell, x = make_cell(name, 8, 32).to(dtype), torch.randn(3, 5, 8).to(dtype)
+        assert form in str(ost.explain(ost.RNN(cell, "triton"), x))
+        found = list(errors(cell, x))
+    finally:
+        interpreted_engine.install()
+    ratios = [math.log(ours / theirs) for ours, theirs, _ in found]
+    assert sum(ratios) / len(ratios) < math.log(0.8)
+    # Factors were rounded, so this is not float32 either.
+    assert torch.finfo(dtype).eps / 32 < found[0][0] < 8 * torch.finfo(dtype).eps
 
 
 def test_autocast_multiplies_in_16_bits_and_keeps_the_state():

@@ -13,11 +13,10 @@ from ostinato.core.errors import EngineError
 from ostinato.core.extras import extra
 from ostinato.engines.fused.device.kernel import DeviceKernel
 from ostinato.engines.fused.device.module import functions
+from ostinato.engines.fused.device.persistent import UNDER_WAY
 from ostinato.engines.fused.device.precision import STORED
 from ostinato.engines.fused.device.source import Source, module
-from ostinato.engines.fused.device.target import SM_90
-from ostinato.engines.fused.device.tiles import Tile, choose
-from ostinato.engines.rates import Rates
+from ostinato.engines.fused.device.tiles import Tile
 
 _POINTERS = {"tl.float32": "*fp32", "tl.float64": "*fp64"}
 
@@ -62,23 +61,45 @@ def resources(
         raise EngineError(
             "Triton interprets kernels in this process; unset TRITON_INTERPRET to compile them."
         )
-    sources = kernel.sources(precision)
     low = {f"const_{i}": f"*{precision}" for i in kernel.factors if precision in STORED}
-    made = functions(module(sources.values()), sources)
+    found = kernel.launched(precision, rows)
+    made = functions(module(each for each, _ in found), [each.program.name for each, _ in found])
     return [
-        _resources(made[name], source, choose(source, rows, SM_90, Rates()), capability, low)
-        for name, source in sources.items()
+        measured(
+            source.program.name,
+            made[source.program.name],
+            _signature(source, tile, low),
+            tile,
+            capability,
+            UNDER_WAY if "counter" in source.arguments else 1,
+        )
+        for source, tile in found
     ]
 
 
-def _resources(
-    function: Any, source: Source, tile: Tile, capability: int, low: dict[str, str]
+def measured(
+    name: str,
+    function: Any,
+    signature: tuple[Any, Any, Any],
+    tile: Tile,
+    capability: int = 90,
+    stages: int = 1,
 ) -> Resources:
+    """Compile one function.
+
+    Args:
+        name: of the function.
+        function: as Triton knows it.
+        signature: types of the arguments, numbers that are fixed, and what is known of others.
+        tile: what one program takes.
+        capability: of the device, ten times.
+        stages: of loads that are on their way at once.
+    """
     compiler = extra("triton.compiler", "gpu", "Code for CUDA")
     targets = extra("triton.backends.compiler", "gpu", "Code for CUDA")
     options = {"num_warps": tile.warps, "num_stages": stages}
     made = compiler.compile(
-        compiler.ASTSource(function, *_signature(source, tile, low)),
+        compiler.ASTSource(function, *signature),
         target=targets.GPUTarget("cuda", capability, 32),
         options=options,
     )
@@ -98,6 +119,7 @@ def _signature(source: Source, tile: Tile, low: dict[str, str]) -> tuple[Any, An
     pointer = _POINTERS[source.real]
     integers = {"T", "rows", *(a for a in source.arguments if a.endswith(("_time", "_row")))}
     types = {a: "i32" if a in integers else low.get(a, pointer) for a in source.arguments}
+    types |= {"counter": "*i32"} if "counter" in types else {}
     fixed = {"R": tile.rows, "U": tile.units, "S": tile.stages}
     types |= dict.fromkeys(fixed, "constexpr")
     # Tensors begin at such addresses; their strides are taken to be as even.

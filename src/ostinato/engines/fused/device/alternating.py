@@ -14,15 +14,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ostinato.engines.fused.device.estimate import alternating_time
 from ostinato.engines.fused.device.frame import Frame
 from ostinato.engines.fused.device.module import functions
 from ostinato.engines.fused.device.port import Port
 from ostinato.engines.fused.device.segments import divide
 from ostinato.engines.fused.device.source import Source, module, source
+from ostinato.engines.fused.device.target import target
 from ostinato.engines.fused.device.tiles import Tile, choose
 from ostinato.engines.fused.device.window import Window, steps_of
 from ostinato.engines.fused.ir import Value
+from ostinato.engines.fused.layout import LowerError
 from ostinato.engines.fused.program import Program
+from ostinato.engines.rates import rates
 
 # Windows of other calls that are kept, since each has memory of its own.
 _MOST_WINDOWS = 4
@@ -53,31 +57,46 @@ class Alternating:
     def _functions(self) -> dict[str, Any]:
         return functions(module(self.sources.values()), self.sources)
 
+    def launched(self, precision: str, rows: int) -> list[tuple[Source, Tile]]:
+        """The kernels, and the part of each program by the estimate."""
+        return [(made, self._tile(made, rows)) for made in self.sources.values()]
+
+    def step_time(self, precision: str, rows: int, replayed: bool) -> float:
+        """Microseconds of a step by the estimate."""
+        if not self.division.products:
+            raise LowerError("the step has no product that torch could compute")
+        return alternating_time(
+            [made for made, _ in self.launched(precision, rows)],
+            self.division.products,
+            precision,
+            rows,
+            replayed,
+        )
+
     @torch.no_grad()
     def run(
-        self, ports: dict[str, Port], constants: dict[str, Port], steps: int, rows: int
+        self,
+        ports: dict[str, Port],
+        constants: dict[str, Port],
+        steps: int,
+        rows: int,
+        precision: str,
     ) -> None:
-        """All steps.
-
-        Args:
-            ports: by name.
-            constants: ports of constants.
-            steps: T.
-            rows: B.
-        """
+        """All steps."""
         frame = self._frame(ports, constants, rows)
         with self._lock:
-            done = self._in_windows(frame, steps)
+            done = self._in_windows(frame, steps, precision)
         self._advance(frame, done, steps)
         for i, leaf in enumerate(self.division.states):
             ports[f"last_{i}"].at(0, rows, leaf.size).copy_(frame.states[i][steps % 2])
 
-    def _in_windows(self, frame: Frame, steps: int) -> int:
+    def _in_windows(self, frame: Frame, steps: int, precision: str) -> int:
         """The first steps, as far as windows are worth it; how many were run."""
         size = steps_of(frame)
         if steps < 2 * size or _recorded_already():
             return 0
-        key = frame.rows, frame.downwards, *_circumstances()
+        # A recording keeps how torch multiplied, and the stream that it was made on.
+        key = frame.rows, frame.downwards, precision, _stream()
         if key not in self._windows:
             if len(self._windows) == _MOST_WINDOWS:
                 del self._windows[next(iter(self._windows))]
@@ -130,6 +149,7 @@ class Alternating:
             *(given[argument] for argument in made.arguments),
             R=tile.rows,
             U=tile.units,
+            S=tile.stages,
             num_warps=tile.warps,
             num_stages=1,
         )
@@ -138,7 +158,7 @@ class Alternating:
         """What one program takes; to choose takes as long as a launch."""
         key = made.program.name, rows
         if key not in self._tiles:
-            self._tiles[key] = choose(made, rows)
+            self._tiles[key] = choose(made, rows, target(), rates())
         return self._tiles[key]
 
     def _multiply(self, value: Value, found: dict[str, Tensor], rows: int) -> None:
@@ -155,7 +175,29 @@ class Alternating:
         out = target.view(rows, *value.shape)
         if matrix.dim() == 3:
             x, out = x.transpose(0, 1), out.transpose(0, 1)
-        torch.matmul(x, matrix.mT if value.attrs else matrix, out=out)
+        multiply(x, matrix.mT if value.attrs else matrix, out)
+
+
+def multiply(x: Tensor, matrix: Tensor, out: Tensor) -> None:
+    """A product of torch, summed in the type of its result.
+
+    Args:
+        x: (B, ..., K), or (heads, B, K).
+        matrix: (K, N), or (heads, K, N); of 16 bits, and x is rounded to them.
+        out: (B, ..., N), or (heads, B, N).
+    """
+    if matrix.dtype == out.dtype:
+        torch.matmul(x, matrix, out=out)
+    elif not x.is_cuda:
+        # Only a device sums in another type than that of the factors.
+        torch.matmul(x.to(matrix.dtype).to(out.dtype), matrix.to(out.dtype), out=out)
+    elif matrix.dim() == 3:
+        torch.bmm(x.to(matrix.dtype), matrix, out_dtype=out.dtype, out=out)
+    elif x.dim() == 2:
+        torch.mm(x.to(matrix.dtype), matrix, out_dtype=out.dtype, out=out)
+    else:
+        flat = x.to(matrix.dtype).flatten(0, -2)
+        out.copy_(torch.mm(flat, matrix, out_dtype=out.dtype).view(out.shape))
 
 
 def _recorded_already() -> bool:
@@ -163,7 +205,6 @@ def _recorded_already() -> bool:
     return torch.cuda._initialized and torch.cuda.is_current_stream_capturing()
 
 
-def _circumstances() -> tuple[Any, ...]:
-    """What a recording keeps of the time when it was made."""
-    stream = torch.cuda.current_stream() if torch.cuda._initialized else None
-    return torch.get_float32_matmul_precision(), stream
+def _stream() -> Any:
+    """The current stream of the device, if it is in use."""
+    return torch.cuda.current_stream() if torch.cuda._initialized else None

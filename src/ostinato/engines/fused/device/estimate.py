@@ -1,17 +1,20 @@
-"""How long a step of a kernel takes on a device: the sum of what one multiprocessor does in turn.
+"""How long a step takes on a device, in each form of the loop.
 
-The estimate orders tiles and stands for the kernel where engines are compared. It has not been
-fitted to a device.
+A step on chip is the sum of what one multiprocessor does in turn. The estimates order tiles and
+forms, and stand for the loop where engines are compared. They have not been fitted to a device.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ostinato.engines.fused.device.multiply import RESIDENT
 from ostinato.engines.fused.device.precision import LOW
-from ostinato.engines.rates import Rates
+from ostinato.engines.fused.device.target import target
+from ostinato.engines.fused.ir import Value
+from ostinato.engines.rates import Rates, rates
 
 if TYPE_CHECKING:
     from ostinato.engines.fused.device.source import Source
@@ -55,7 +58,7 @@ def step_time(source: Source, tile: Tile, rows: int, target: Target, rates: Rate
 
 def _work(source: Source, tile: Tile, rates: Rates) -> float:
     """Microseconds that one program keeps its multiprocessor busy in a step."""
-    pressure, share, size = source.pressure, _share(source, tile), _BYTES[source.real]
+    pressure, share = source.pressure, _share(source, tile)
     # The units multiply for so many threads at a time.
     full = min(1.0, tile.warps / 4)
     numbers = tile.rows * share
@@ -63,9 +66,61 @@ def _work(source: Source, tile: Tile, rates: Rates) -> float:
     if source.products:
         time += numbers * pressure.multiplied / (rates.multiply[source.precision] * full)
         if source.products > RESIDENT[source.precision]:
-            stored = size // 2 if source.precision in LOW.values() else size
-            time += source.products * stored / rates.cache
+            time += source.products * _stored(source) / rates.cache
     return time + _SPILL * spilled(source, tile) / rates.cache
+
+
+def alternating_time(
+    segments: Sequence[Source], products: Sequence[Value], precision: str, rows: int, replayed: bool
+) -> float:
+    """Microseconds of a step whose products torch computes.
+
+    Args:
+        segments: the kernels between them.
+        products: what they compute.
+        precision: of products.
+        rows: B.
+        replayed: whether stages are replayed, not launched one by one.
+    """
+    found, low = rates(), precision in LOW.values()
+    size = _BYTES[segments[0].real] if segments else 4
+    # Factors of 16 bits are rounded by a kernel more.
+    stages = len(segments) + len(products) * (2 if low else 1)
+    time = stages * (found.replayed if replayed else found.launched)
+    time += sum(rows * each.pressure.moved * size / found.bandwidth for each in segments)
+    together = target().multiprocessors * found.multiply[precision]
+    for value in products:
+        read = value.args[1].size * (2 if low else size) / found.second_cache
+        multiplied = rows * value.size * value.args[0].shape[-1] / together
+        time += max(found.product_step, read, multiplied)
+    return time
+
+
+def persistent_time(source: Source, tile: Tile, rows: int, resident: bool) -> float:
+    """Microseconds of a step of programs that share the matrices.
+
+    Args:
+        source: the kernel.
+        tile: what one program takes.
+        rows: B.
+        resident: whether the columns of a program stay on chip.
+    """
+    found, pressure, share = rates(), source.pressure, _share(source, tile)
+    programs = math.prod(tile.grid(rows, source.elements))
+    products = [v for v in source.program.made if v.op == "matmul"]
+    numbers = tile.rows * share
+    time = found.product_step + len(products) * found.barrier
+    time += numbers * pressure.pointwise / found.pointwise
+    time += numbers * pressure.multiplied / found.multiply[source.precision]
+    # Every program reads all that it multiplies, which the others wrote.
+    read = programs * tile.rows * sum(v.args[0].size for v in products) * _BYTES[source.real]
+    read += 0 if resident else tile.grid(rows, 0)[0] * source.products * _stored(source)
+    return time + read / found.second_cache + _SPILL * spilled(source, tile) / found.cache
+
+
+def _stored(source: Source) -> int:
+    """Bytes of an element of a matrix."""
+    return 2 if source.precision in LOW.values() else _BYTES[source.real]
 
 
 def _share(source: Source, tile: Tile) -> float:

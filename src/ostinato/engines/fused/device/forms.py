@@ -4,81 +4,121 @@
 *alternating* form torch multiplies at every step, and kernels compute what lies between. In the
 *persistent* form programs on all processors share the matrices and run all steps.
 
-The choice is an estimate from the data sheet of an H100; it has not been measured on a device.
-Programs that wait for one another have never run on one: that form is taken only on demand.
+On a device the forms are timed, once for each kernel and class of sizes; elsewhere, and where
+nothing may be measured, an estimate decides. Programs that wait for one another are taken only
+where they were timed, or on demand.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-from ostinato.engines.fused.device.multiply import RESIDENT
-from ostinato.engines.fused.device.segments import Division
+from ostinato.engines.fused.device.port import Port
 from ostinato.engines.fused.device.source import Source
-from ostinato.engines.fused.device.tiles import choose
+from ostinato.engines.fused.device.tiles import Tile
+from ostinato.engines.fused.layout import LowerError
 
 ON_CHIP, ALTERNATING, PERSISTENT = "on chip", "alternating", "persistent"
-# Elements of a block of a row that 16 rows leave registers for, and one row alone.
-_WIDEST = {ON_CHIP: 2**11, ALTERNATING: 2**15}
-MULTIPROCESSORS = 132
-# Bytes that one multiprocessor reads from the second cache in a second, and all of them.
-_READ, _READ_TOGETHER = 1e11, 4e12
-# Seconds from one step on chip to the next; from one kernel or product to the next; of a barrier.
-_STEP, _LAUNCHED, _REPLAYED, _MET = 2e-6, 3e-5, 3e-6, 2e-6
+# A form that is estimated to take so many times as long as another is not worth compiling.
+_HOPELESS = 8.0
+
+
+class Form(Protocol):
+    """A program in one form; what it cannot be asked raises a LowerError that says why."""
+
+    def launched(self, precision: str, rows: int) -> list[tuple[Source, Tile]]:
+        """Its kernels, and the part of each program by the estimate.
+
+        Args:
+            precision: of products.
+            rows: B.
+        """
+
+    def step_time(self, precision: str, rows: int, replayed: bool) -> float:
+        """Microseconds of a step by the estimate.
+
+        Args:
+            precision: of products.
+            rows: B.
+            replayed: whether what is launched at every step is replayed, not launched one by one.
+        """
+
+    def run(
+        self,
+        ports: dict[str, Port],
+        constants: dict[str, Port],
+        steps: int,
+        rows: int,
+        precision: str,
+    ) -> None:
+        """All steps.
+
+        Args:
+            ports: by name.
+            constants: ports of constants.
+            steps: T.
+            rows: B.
+            precision: of products.
+        """
 
 
 @dataclass(frozen=True)
-class Form:
+class Choice:
     """A form, and why it was taken.
 
     Attributes:
         name: of the form.
-        seconds: that a step takes by estimate, by the names of forms that can be taken.
+        microseconds: that a step takes by estimate, by the names of forms that can be taken.
+        measured: whether the forms were timed.
     """
 
     name: str
-    seconds: dict[str, float]
+    microseconds: Mapping[str, float]
+    measured: bool
 
     def __str__(self) -> str:
-        told = (f"{name} {1e6 * seconds:.0f} µs" for name, seconds in self.seconds.items())
-        return f"form: {self.name} (a step by estimate: {', '.join(told)})"
+        told = (f"{name} {time:.0f} µs" for name, time in self.microseconds.items())
+        how = "measured; " if self.measured else ""
+        return f"form: {self.name} ({how}a step by estimate: {', '.join(told)})"
 
 
-def choose_form(
-    source: Source,
-    division: Division,
-    rows: int,
-    replayed: bool,
-    wanted: str | None = None,
-    shared: bool = False,
-) -> Form | None:
-    """The form whose step is estimated to take the least time; None if none can be taken.
+def step_times(
+    forms: Mapping[str, Form], precision: str, rows: int, replayed: bool
+) -> dict[str, float]:
+    """Microseconds of a step by estimate, of the forms that can be taken.
 
     Args:
-        source: the kernel of the form on chip.
-        division: the stages of a step, in the alternating form.
+        forms: by name.
+        precision: of products.
         rows: B.
-        replayed: whether steps of the alternating form are replayed, not launched one by one.
-        wanted: take this form if it can be taken.
-        shared: whether the matrices can be shared, as in the persistent form.
+        replayed: as in `Form.step_time`.
+
+    Raises:
+        LowerError: if none can be taken.
     """
-    weights = sum(matrix.size for matrix in {v.args[1] for v in division.products})
-    size = 8 if source.real == "tl.float64" else 4
-    tile = choose(source, rows)
-    programs = tile.grid(rows, source.elements)
-    waves = -(-programs[0] * programs[1] // MULTIPROCESSORS)
-    read = 0 if source.products <= RESIDENT[source.precision] else source.products * size
-    between = _REPLAYED if replayed else _LAUNCHED
-    seconds = {ON_CHIP: waves * (_STEP + read / _READ)}
-    if weights:
-        together = weights * size / _READ_TOGETHER
-        seconds[ALTERNATING] = len(division.stages) * between + together
-    if weights and shared:
-        seconds[PERSISTENT] = len(division.products) * _MET + together
-    if not source.elements:
-        wide = source.widest
-        seconds = {n: s for n, s in seconds.items() if wide <= _WIDEST.get(n, wide)}
-    if wanted in seconds:
-        return Form(wanted, seconds)
-    usual = [name for name in seconds if name != PERSISTENT]
-    return Form(min(usual, key=seconds.__getitem__), seconds) if usual else None
+    found, reasons = dict[str, float](), dict[str, LowerError]()
+    for name, form in forms.items():
+        try:
+            found[name] = form.step_time(precision, rows, replayed)
+        except LowerError as error:
+            reasons[name] = error
+    if not found.keys() - {PERSISTENT}:
+        told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        raise LowerError(f"the loop fits in no form ({told})")
+    return found
+
+
+def contenders(times: Mapping[str, float], wanted: str | None) -> list[str]:
+    """The forms to choose from, the one of the best estimate first, one that waits last.
+
+    Args:
+        times: of a step, by the names of forms that can be taken.
+        wanted: take this form if it can be taken.
+    """
+    if wanted is not None and wanted in times:
+        return [wanted]
+    most = _HOPELESS * min(time for name, time in times.items() if name != PERSISTENT)
+    near = [name for name, time in times.items() if time <= most]
+    return sorted(near, key=lambda name: (name == PERSISTENT, times[name]))

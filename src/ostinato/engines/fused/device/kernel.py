@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -12,38 +11,36 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ostinato.engines import tuned
 from ostinato.engines.fused import ir
 from ostinato.engines.fused.derive import Backward, derive
-from ostinato.engines.fused.device import tuned
-from ostinato.engines.fused.device.estimate import step_time
-from ostinato.engines.fused.device.module import functions
+from ostinato.engines.fused.device.alternating import Alternating
+from ostinato.engines.fused.device.forms import (
+    ALTERNATING,
+    ON_CHIP,
+    PERSISTENT,
+    Choice,
+    Form,
+    contenders,
+    step_times,
+)  # fmt: skip
 from ostinato.engines.fused.device.multiply import only_factors
+from ostinato.engines.fused.device.on_chip import OnChip
+from ostinato.engines.fused.device.persistent import Persistent
+from ostinato.engines.fused.device.port import Port
 from ostinato.engines.fused.device.precision import STORED, precision
 from ostinato.engines.fused.device.sinks import Sinks, places, with_sinks
-from ostinato.engines.fused.device.source import Source, module, source
+from ostinato.engines.fused.device.source import Source
 from ostinato.engines.fused.device.target import target
-from ostinato.engines.fused.device.tiles import Tile, candidates, choose, ordered
-from ostinato.engines.fused.device.trial import trial
-from ostinato.engines.fused.layout import LowerError
+from ostinato.engines.fused.device.tiles import Tile
+from ostinato.engines.fused.device.trial import MOST, trial
+from ostinato.engines.fused.device.window import STEPS
 from ostinato.engines.fused.lower import Core
 from ostinato.engines.fused.program import Program
 from ostinato.engines.fused.programs import backward_program, forward_program
 from ostinato.engines.rates import rates
 
 _REALS = {torch.float32: "float32", torch.float64: "float64"}
-# Weights that a program reads again at every step: more, and a launch for each step is no slower.
-_MOST_ELEMENTS = 2**20
-# Tiles that are tried on a device, those of the best estimates.
-_TRIED = 4
-
-
-@dataclass(frozen=True)
-class Port:
-    """A tensor as a kernel sees it: from the first step, with distances of steps and rows."""
-
-    tensor: Tensor
-    time: int = 0
-    row: int = 0
 
 
 class DeviceKernel:
@@ -53,11 +50,13 @@ class DeviceKernel:
         core: the core.
         dtype: of the state; what is less than float32 is computed in float32.
         device: the kind of device, "cuda"; or "cpu" with Triton's interpreter.
-        wanted: the form of functions that can take it; None: the one estimated to be the fastest.
+        wanted: the form of functions that can take it; None: the fastest.
     """
 
-    def __init__(self, core: Core, dtype: torch.dtype, device: str = "cuda") -> None:
-        self.core, self.device = core, device
+    def __init__(
+        self, core: Core, dtype: torch.dtype, device: str = "cuda", wanted: str | None = None
+    ) -> None:
+        self.core, self.device, self._wanted = core, device, wanted
         self.dtype = torch.promote_types(dtype, torch.float32)
         self.backward: Backward = derive(core)
         reverse = backward_program(core, self.backward)
@@ -72,36 +71,80 @@ class DeviceKernel:
         self.programs = {p.name: _with_constants(core, p) for p in programs}
         self.factors = only_factors(self.programs.values())
         self.optional: dict[str, frozenset[str]] = dict.fromkeys(self.programs, frozenset())
-        self._made: dict[str, tuple[dict[str, Source], dict[str, Any]]] = {}
-        self._tiles: dict[tuple[str, int], dict[str, Tile]] = {}
-        self._refuse()
+        real = _REALS[self.dtype]
+        self._on_chip = {n: OnChip(p, real, device) for n, p in self.programs.items()}
+        self._forms: dict[str, dict[str, Form]] = {
+            name: {
+                ON_CHIP: self._on_chip[name],
+                ALTERNATING: Alternating(program, real),
+                PERSISTENT: Persistent(program, real, device),
+            }
+            for name, program in self.programs.items()
+        }
+        self._times: dict[tuple[str, str, int, bool], dict[str, float]] = {}
+        for name in self.programs:
+            self._step_times(name, self._precision, 1, replayed=False)
+
+    @property
+    def _precision(self) -> str:
+        """Of products, as torch allows it now."""
+        return precision(self.core, self.dtype)
 
     def sources(self, precision: str) -> dict[str, Source]:
-        """The generated kernels, by the names of the programs.
+        """The generated kernels of the form on chip, by the names of the programs.
 
         Args:
             precision: of products.
         """
-        real = _REALS[self.dtype]
-        return {n: source(program, real, precision) for n, program in self.programs.items()}
+        return {name: form.source(precision) for name, form in self._on_chip.items()}
 
-    def _compiled(self) -> tuple[dict[str, Source], dict[str, Any]]:
-        """The kernels, and the functions that they are, for what torch's products may do now."""
-        exact = precision(self.core, self.dtype)
-        if exact not in self._made:
-            sources = self.sources(exact)
-            self._made[exact] = sources, functions(module(sources.values()), sources)
-        return self._made[exact]
+    def launched(self, precision: str, rows: int) -> list[tuple[Source, Tile]]:
+        """The kernels of the forms that long sequences take, and the part of each program.
 
-    def _refuse(self) -> None:
-        """Decline what a program cannot hold."""
-        for made in self._compiled()[0].values():
-            if made.products > _MOST_ELEMENTS:
-                raise LowerError(
-                    f"{made.products} recurrent weights do not fit on chip, and would be read anew "
-                    "by every program at every step"
-                )
-            candidates(made, 1, target())
+        Args:
+            precision: of products.
+            rows: B.
+        """
+        found = []
+        for name, forms in self._forms.items():
+            times = self._step_times(name, precision, rows, replayed=True)
+            found += forms[contenders(times, self._wanted)[0]].launched(precision, rows)
+        return found
+
+    def form(self, rows: int, steps: int, training: bool) -> str:
+        """Which form the forward loop takes, and why."""
+        return str(self._choice("forward_saving" if training else "forward", rows, steps))
+
+    def _step_times(self, name: str, precision: str, rows: int, replayed: bool) -> dict[str, float]:
+        """Microseconds of a step of one function by estimate, by forms."""
+        key = name, precision, rows, replayed
+        if key not in self._times:
+            self._times[key] = step_times(self._forms[name], precision, rows, replayed)
+        return self._times[key]
+
+    def _choice(
+        self, name: str, rows: int, steps: int, constants: dict[str, Port] | None = None
+    ) -> Choice:
+        """The form of one function; timed, if it can be and constants are given to do so."""
+        exact, replayed = self._precision, steps >= 2 * STEPS
+        times = self._step_times(name, exact, rows, replayed)
+        names = {each: each for each in contenders(times, self._wanted)}
+        text, told = (
+            self._on_chip[name].source(exact).digest,
+            "replayed" if replayed else "launched",
+        )
+        # Not all forms take all rows of a class.
+        sizes = tuned.size_class(rows), ", ".join(sorted(names))
+        key = ("form", text, str(self.dtype), told, *sizes)
+
+        def measure(form: str) -> float:
+            most = MOST if replayed else STEPS
+            timed = trial(self.programs[name], rows, self.dtype, self.device, most)
+            run = self._forms[name][form].run
+            return timed(lambda ports, steps: run(ports, constants or {}, steps, rows, exact))
+
+        chosen = tuned.choose(key, names, measure if constants is not None else None, self.device)
+        return Choice(chosen, times, measured=tuned.known(key, self.device) == chosen)
 
     def room(self, shape: tuple[int, ...]) -> Tensor:
         """A tensor of arbitrary numbers."""
@@ -109,7 +152,7 @@ class DeviceKernel:
 
     def constants(self, tensors: Sequence[Tensor]) -> dict[str, Port]:
         """The ports of the constants of a call."""
-        stored = STORED.get(precision(self.core, self.dtype), self.dtype)
+        stored = STORED.get(self._precision, self.dtype)
         held = (tensor.detach().contiguous() for tensor in tensors)
         return {
             f"const_{i}": Port(tensor.to(stored) if i in self.factors else tensor)
@@ -137,60 +180,21 @@ class DeviceKernel:
             steps: T.
             rows: B.
         """
-        self.launch(name, self._tile(name, constants, rows), ports | constants, steps, rows)
-
-    def launch(self, name: str, tile: Tile, ports: dict[str, Port], steps: int, rows: int) -> None:
-        """Call one function by a tile.
-
-        Args:
-            name: of the function.
-            tile: what one program takes.
-            ports: by name, constants among them.
-            steps: T.
-            rows: B.
-        """
-        sources, functions = self._compiled()
-        made = sources[name]
-        grid = tile.grid(rows, made.elements)
-        given = _arguments(ports) | {"T": steps, "rows": rows}
-        if made.width:
-            given["memory"] = self.room((math.prod(grid) * tile.rows, made.width))
+        form = self._choice(name, rows, steps, constants).name
         with _quiet(self.device):
-            functions[name][grid](
-                *(given[argument] for argument in made.arguments),
-                R=tile.rows,
-                U=tile.units,
-                S=tile.stages,
-                num_warps=tile.warps,
-                num_stages=1,
-            )
+            self._forms[name][form].run(ports, constants, steps, rows, self._precision)
 
     def microseconds(self, steps: int, rows: int, training: bool) -> float:
         """How long the functions of a call take, and torch's product for gradients behind them."""
-        found, limits, sources = rates(), target(), self._compiled()[0]
-        names = ("forward_saving", "backward") if training else ("forward",)
-        time = 0.0
-        for made in (sources[name] for name in names):
-            tile = choose(made, rows, limits, found)
-            time += found.call + steps * step_time(made, tile, rows, limits, found)
+        found, time = rates(), 0.0
+        for name in ("forward_saving", "backward") if training else ("forward",):
+            choice = self._choice(name, rows, steps)
+            time += found.call + steps * choice.microseconds[choice.name]
         if training:
-            numbers = steps * rows * sources["backward"].pressure.multiplied
-            precision = sources["backward"].precision
-            time += numbers / (limits.multiprocessors * found.multiply[precision])
+            behind = self._on_chip["backward"].source(self._precision)
+            numbers = steps * rows * behind.pressure.multiplied
+            time += numbers / (target().multiprocessors * found.multiply[behind.precision])
         return time
-
-    def _tile(self, name: str, constants: dict[str, Port], rows: int) -> Tile:
-        """The tile for so many rows, or as many as the next power of two."""
-        made, rows = self._compiled()[0][name], tuned.size_class(rows)
-        tiles = self._tiles.get((made.digest, rows))
-        if tiles is None:
-            best = ordered(made, rows, target(), rates())[:_TRIED]
-            tiles = self._tiles[made.digest, rows] = {tile.name: tile for tile in best}
-        key = ("tile", made.digest, str(self.dtype), rows)
-        # Random data are drawn only if there is something to measure.
-        return tuned.choose(
-            key, tiles, lambda tile: trial(self, name, constants, rows)(tile), self.device
-        )
 
     def reverse(
         self,

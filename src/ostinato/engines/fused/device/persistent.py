@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ostinato.engines.fused.device.blocks import power_of_two
-from ostinato.engines.fused.device.forms import MULTIPROCESSORS
+from ostinato.engines.fused.device.estimate import persistent_time
 from ostinato.engines.fused.device.module import functions
 from ostinato.engines.fused.device.persistent_body import with_exchange
 from ostinato.engines.fused.device.port import Port, arguments
 from ostinato.engines.fused.device.source import Source, module, shared_source
+from ostinato.engines.fused.device.target import target
 from ostinato.engines.fused.device.tiles import Tile
+from ostinato.engines.fused.layout import LowerError
 from ostinato.engines.fused.program import Program
 
 # Rows that a program takes: from the smallest product of the device's units to what leaves shared
@@ -23,9 +24,11 @@ _ROWS = (16, 64)
 # The narrowest columns of a product.
 _LEAST_COLUMNS = 8
 _WARPS = 8
-# Elements of single precision that a program keeps in shared memory. Where numbers are taken
-# apart they lie there twice, and exact units would keep what they read in registers as well.
-_MOST_RESIDENT = {"ieee": 2**13, "tf32x3": 2**14, "tf32": 2**15 + 2**13}
+# Elements of single precision, or of 16 bits, that a program keeps in shared memory. Where numbers
+# are taken apart they lie there twice, and exact units would keep what they read in registers too.
+_MOST_RESIDENT = {
+    "ieee": 2**13, "tf32x3": 2**14, "tf32": 40 * 2**10, "bf16": 80 * 2**10, "fp16": 80 * 2**10,
+}  # fmt: skip
 # Pieces of a matrix on their way from the second cache, where it does not stay on chip.
 UNDER_WAY = 3
 
@@ -36,33 +39,41 @@ class Persistent:
     Args:
         program: what is computed, without sums.
         real: the type of numbers, "float32" or "float64".
+        device: the kind of device.
     """
 
-    def __init__(self, program: Program, real: str) -> None:
-        self.program, self._real = with_exchange(program), real
+    def __init__(self, program: Program, real: str, device: str) -> None:
+        self.program, self._real, self._device = with_exchange(program), real, device
         self._sources: dict[tuple[str, bool], Source | None] = {}
         self._functions: dict[str, Any] = {}
 
-    def source(self, precision: str, rows: int, device: str) -> tuple[Source, Tile] | None:
-        """The kernel and the part of each program.
-
-        Args:
-            precision: of products.
-            rows: B.
-            device: the kind of device.
-
-        Returns:
-            None if elements depend on one another otherwise than by products, or if there are too
-            many rows for all to run at the same time.
-        """
+    def launched(self, precision: str, rows: int) -> list[tuple[Source, Tile]]:
+        """The kernel, and the part of each program."""
         made = self._written(precision, resident=False)
-        tile = share(rows, made.elements, processors(device)) if made else None
-        if made is None or tile is None:
-            return None
+        if made is None:
+            raise LowerError("elements depend on one another otherwise than by products")
+        if not made.products:
+            raise LowerError("there is no matrix to share")
+        if not together(self._device):
+            raise LowerError("the device does not promise to run all programs at the same time")
+        tile = share(rows, made.elements, processors(self._device))
+        if tile is None:
+            raise LowerError(f"{rows} rows are too many for all to run at the same time")
+        resident = self._resident(made, tile)
+        found = self._written(precision, resident)
+        assert found is not None
+        return [(found, tile)]
+
+    def step_time(self, precision: str, rows: int, replayed: bool) -> float:
+        """Microseconds of a step by the estimate; nothing is launched again."""
+        [(made, tile)] = self.launched(precision, rows)
+        return persistent_time(made, tile, rows, self._resident(made, tile))
+
+    def _resident(self, made: Source, tile: Tile) -> bool:
+        """Whether the columns of a program stay on chip."""
         held = tile.units * made.products // made.elements
         held *= 2 if self._real == "float64" else 1
-        resident = self._written(precision, resident=held <= _MOST_RESIDENT[precision])
-        return (resident, tile) if resident else None
+        return held <= _MOST_RESIDENT[made.precision]
 
     def _written(self, precision: str, resident: bool) -> Source | None:
         key = precision, resident
@@ -76,26 +87,25 @@ class Persistent:
             self._functions[made.text] = functions(module([made]), [name])[name]
         return self._functions[made.text]
 
-    def run(self, ports: dict[str, Port], steps: int, rows: int, precision: str) -> None:
-        """All steps, for rows that `source` agrees to.
-
-        Args:
-            ports: by name, constants among them.
-            steps: T.
-            rows: B.
-            precision: of products.
-        """
+    def run(
+        self,
+        ports: dict[str, Port],
+        constants: dict[str, Port],
+        steps: int,
+        rows: int,
+        precision: str,
+    ) -> None:
+        """All steps, for rows that `launched` agrees to."""
         like = next(iter(ports.values())).tensor
-        found = self.source(precision, rows, like.device.type)
-        assert found is not None
-        made, tile = found
+        [(made, tile)] = self.launched(precision, rows)
         grid = tile.grid(rows, made.elements)
-        given = arguments(ports | self._exchange(ports, like, steps, rows))
+        given = arguments(ports | constants | self._exchange(ports, like, steps, rows))
         given |= {"counter": like.new_zeros(grid[0], dtype=torch.int32), "T": steps, "rows": rows}
         self._function(made)[grid](
             *(given[argument] for argument in made.arguments),
             R=tile.rows,
             U=tile.units,
+            S=tile.stages,
             num_warps=tile.warps,
             num_stages=UNDER_WAY,
             # If not all programs ran at the same time, none would ever go on.
@@ -131,7 +141,6 @@ def share(rows: int, elements: int, programs: int) -> Tile | None:
     return Tile(height, width, _WARPS)
 
 
-@cache
 def processors(device: str) -> int:
     """Programs that run at the same time: one on each multiprocessor, or one after another.
 
@@ -139,8 +148,15 @@ def processors(device: str) -> int:
         device: "cuda", for the current device or one that is not there; or "cpu" with Triton's
             interpreter.
     """
-    if device != "cuda":
-        return 1
-    if not torch.cuda.is_available():
-        return MULTIPROCESSORS
-    return int(torch.cuda.get_device_properties("cuda").multi_processor_count)
+    return target().multiprocessors if device == "cuda" else 1
+
+
+def together(device: str) -> bool:
+    """Whether a device runs all programs of a launch or none, and lets them wait for one another.
+
+    Args:
+        device: as in `processors`; one that is not there is taken to do so.
+    """
+    if device != "cuda" or not torch.cuda.is_available():
+        return True
+    return torch.version.hip is None and torch.cuda.get_device_capability() >= (7, 0)

@@ -18,7 +18,7 @@ from ostinato.engines.fused.program import Program
 from ostinato.engines.fused.schedule import plain_view
 
 # Rows of a matrix that are multiplied together: more, and exact units run out of registers.
-_STEP = {"ieee": 32, "tf32x3": 64, "tf32": 64}
+_STEP = {"ieee": 32, "tf32x3": 64, "tf32": 64, "bf16": 64, "fp16": 64}
 
 
 def with_exchange(program: Program) -> Program:
@@ -87,6 +87,8 @@ class PersistentBody(Body):
 
     def _columns(self, value: Value, first: int) -> Block:
         """As many columns of a product as a row has elements."""
+        if first % self.elements:
+            raise CoupledError
         if (value, first) not in self._loaded:
             self._multiply_all(value)
         return self._loaded[value, first]
@@ -121,9 +123,9 @@ class PersistentBody(Body):
         self, rows: str, first: int | str, k: int, step: int, slabs: dict[str, str]
     ) -> list[str]:
         """Some elements of the factor, times as many rows of the matrix, for all columns."""
-        x, how = self._name(), f"input_precision={self.products.precision!r}, out_dtype={self.real}"
+        x, how = self._name(), repr(self.products.precision)
         lines = [f"{x} = gathered({rows}, live, {first}, {k}, {step})"]
-        return lines + [f"{n} = tl.dot({x}, {slab}, {n}, {how})" for n, slab in slabs.items()]
+        return lines + [f"{n} = added({x}, {slab}, {n}, {how})" for n, slab in slabs.items()]
 
     def _rows(self, x: Value) -> str:
         """Pointers to the rows of a factor, which all programs have written."""

@@ -11,6 +11,7 @@ from ostinato.engines.fused import ir
 from ostinato.engines.fused.device.blocks import is_copy, load, power_of_two, store
 from ostinato.engines.fused.device.body import Body, CoupledError
 from ostinato.engines.fused.device.heads import HeadBody
+from ostinato.engines.fused.device.persistent_body import PersistentBody
 from ostinato.engines.fused.device.pressure import Pressure, pressure
 from ostinato.engines.fused.ir import Value
 from ostinato.engines.fused.program import Program
@@ -22,8 +23,8 @@ import triton.language as tl
 
 from ostinato.engines.fused.device.barrier import gathered, meet, slab
 from ostinato.engines.fused.device.routines import (
-    expm1, largest, log1p, maximum, minimum, multiply, power, product, sigmoid, sign, steps, tanh,
-    total,
+    added, expm1, largest, log1p, maximum, minimum, multiply, power, product, sigmoid, sign, steps,
+    tanh, total,
 )
 '''
 
@@ -82,7 +83,7 @@ def source(program: Program, real: str, precision: str) -> Source:
     Args:
         program: the program.
         real: the type of numbers, "float32" or "float64".
-        precision: of products, "ieee", "tf32x3" or "tf32".
+        precision: of products, "ieee", "tf32x3", "tf32", "bf16" or "fp16".
     """
     states = program.carried | program.advancing
     real = f"tl.{real}"
@@ -147,20 +148,14 @@ def _apart(program: Program, states: dict[Value, Value], real: str, precision: s
 
 def _elements(program: Program, states: dict[Value, Value]) -> int:
     """Elements of a row: of the state, or of what is computed where there is none."""
-    made = (v for v in _made(program) if v.op in ir.POINTWISE and not is_copy(v))
+    made = (v for v in program.made if v.op in ir.POINTWISE and not is_copy(v))
     return max((value.size for value in states or made), default=0)
 
 
 def _heads(program: Program) -> int:
     """How many heads the products of a program have; 0 if none has any."""
-    shapes = [value.args[1].shape for value in _made(program) if value.op == "matmul"]
+    shapes = [value.args[1].shape for value in program.made if value.op == "matmul"]
     return next((shape[0] for shape in shapes if len(shape) == 3), 0)
-
-
-def _made(program: Program) -> list[Value]:
-    """What a program computes."""
-    given = frozenset(program.read.values())
-    return [value for value in ir.reachable(program.roots, given) if value not in given]
 
 
 def _whole(make: Callable[..., Body]) -> Body:
@@ -254,7 +249,7 @@ def _loop(program: Program, body: Body) -> list[str]:
             "for t in steps(T):",
             *(f"    {line}" for line in lines),
         ]
-    if not body.elements or body.products.elements or not loads:
+    if not body.elements or not body.states or body.products.elements or not loads:
         return ["for _ in steps(T):", *(f"    {line}" for line in single)]
     several = []
     for i in range(_TOGETHER):

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import torch
 
 from ostinato.core.errors import EngineError
-from ostinato.engines.fused.kept import keep, table
+from ostinato.engines.kept import keep, table
 
 logger = logging.getLogger("ostinato")
 T = TypeVar("T")
@@ -32,7 +32,10 @@ _KNOWN: dict[Key, str] = {}
 
 
 def choose(
-    key: Key, candidates: Mapping[str, T], measure: Callable[[T], float], device: str = "cuda"
+    key: Key,
+    candidates: Mapping[str, T],
+    measure: Callable[[T], float] | None,
+    device: str = "cuda",
 ) -> T:
     """The fastest candidate: from memory, from the file, or measured now.
 
@@ -46,18 +49,30 @@ def choose(
         key: what is chosen for: numbers and text that do not change from process to process.
         candidates: by name, the one of the best estimate first.
         measure: the time of one; infinite, or an error of Triton or torch, if it does not run.
+            None: nothing is measured now.
         device: where it runs: "cuda", the current one; "cpu": nothing is measured.
     """
     first = next(iter(candidates.values()))
     if len(candidates) == 1 or deterministic() or device == "cpu":
         return first
-    full = (_device(), *key)
-    name = _KNOWN.get(full)
+    name = known(key, device)
     if name is None or name not in candidates:
-        if not measuring():
+        if measure is None or not measuring():
             return first
-        name = _found(full, candidates, measure)
+        name = _found((_device(), *key), candidates, measure)
     return candidates[name]
+
+
+def known(key: Key, device: str = "cuda") -> str | None:
+    """The name that was found for a key, if this process has needed it and clocks decide.
+
+    Args:
+        key: as in `choose`.
+        device: likewise.
+    """
+    if device == "cpu" or deterministic():
+        return None
+    return _KNOWN.get((_device(), *key))
 
 
 def deterministic() -> bool:
@@ -145,7 +160,8 @@ def _versions() -> str:
 
 def _device() -> str:
     """The current device, and what compiles for it."""
-    return _named(torch.cuda.current_device())
+    # Estimates are asked for where there is none, too.
+    return _named(torch.cuda.current_device()) if torch.cuda._initialized else "no device"
 
 
 @cache

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from ostinato.core.errors import EngineError
-from ostinato.engines.fused.device import tuned
-from ostinato.engines.fused.device.tuned import FILE, choose, size_class, stored
+from ostinato.engines import tuned
+from ostinato.engines.tuned import FILE, choose, size_class, stored
 
 CANDIDATES = {"first": 1, "second": 2, "third": 3}
 

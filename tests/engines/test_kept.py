@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ostinato.core.errors import EngineError
-from ostinato.engines.fused import kept
-from ostinato.engines.fused.kept import keep, table
+from ostinato.engines import kept
+from ostinato.engines.kept import keep, table
 
 
 @pytest.fixture(autouse=True)
