@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from ostinato.cells import make_cell
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import engines
 from ostinato.engines.parallel import engine as module
+from ostinato.engines.parallel.device import scan
 from ostinato.engines.parallel.engine import Parallel
 from ostinato.engines.parallel.expected import History
 from ostinato.engines.parallel.newton import Outcome, Solve
@@ -66,6 +68,20 @@ def test_an_affine_step_is_one_scan_and_others_are_as_many_as_before(monkeypatch
     engine._history.add(other, solve(13))
     assert engine.estimate(other).microseconds == pytest.approx(2 * three)
     assert math.isfinite(three)
+
+
+@pytest.mark.parametrize("name", ["MinGRU", "ParaGRU"])
+def test_generated_scans_are_expected_to_be_faster_than_operations_of_torch(name, monkeypatch):
+    pytest.importorskip("triton")
+    call, times = recurrence(make_cell(name, 3, 4)), []
+    for devices in ([], ["cpu"]):
+        monkeypatch.setattr(scan, "DEVICES", devices)
+        engine = Parallel()
+        engine._history.add(call, solve(3))
+        times.append(engine.estimate(call).microseconds)
+        longer = replace(call, steps=2**20)
+        assert engine.estimate(longer).microseconds > times[-1]
+    assert times[1] < times[0]
 
 
 def test_auto_may_take_it_on_a_device_where_no_gradient_is_wanted(monkeypatch):

@@ -11,13 +11,16 @@ from torch import nn
 from ostinato.core.estimate import Estimate
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.state import leaves
+from ostinato.engines.parallel.device import scan
+from ostinato.engines.parallel.device.chunks import estimates
 from ostinato.engines.parallel.evaluate import Plan
+from ostinato.engines.parallel.linearise import Group
 from ostinato.engines.parallel.newton import Solve
-from ostinato.engines.rates import rates
+from ostinato.engines.rates import Rates, rates
 
-# Operations of torch for a level of the scan, which halves the steps, and back again.
+# Where no kernel scans: operations of torch for a level, which halves the steps, and back again.
 _LEVEL = 10
-# How often a scan goes over its tensors: A, b and h are read and written at every level, each
+# How often such a scan goes over its tensors: A, b and h are read and written at every level, each
 # half as long as the one before.
 _PASSES = 4
 # The gradient is one more scan, and linearises again.
@@ -49,7 +52,7 @@ class History:
 
 
 def expected(plan: Plan, recurrence: Recurrence, iterations: float) -> Estimate:
-    """The time of so many scans and linearisations.
+    """The time of so many linearisations and scans, or of kernels that do both.
 
     Args:
         plan: of the step.
@@ -57,14 +60,38 @@ def expected(plan: Plan, recurrence: Recurrence, iterations: float) -> Estimate:
         iterations: of Newton's method; 1 for an affine step.
     """
     found = rates()
-    states = leaves(recurrence.init)
-    passes = max(group.passes for group in plan.groups)
-    numbers = recurrence.steps * sum(map(torch.numel, states)) * (passes + 2)
-    moved = _PASSES * numbers * states[0].element_size() / found.bandwidth
-    levels = max(1, recurrence.steps.bit_length())
-    operations = len(plan.tangent.graph.nodes) * passes + _LEVEL * levels
-    once = operations * found.operation + moved
+    if plan.lowered is not None:
+        once = _kernels(plan, recurrence, found)
+    else:
+        once = sum(_solved(plan, group, recurrence, found) for group in plan.groups)
     return found.estimate(iterations * once * (_TRAINING if torch.is_grad_enabled() else 1))
+
+
+def _kernels(plan: Plan, recurrence: Recurrence, found: Rates) -> float:
+    """Microseconds of an iteration in generated code, and until the host has looked at it."""
+    states = leaves(recurrence.init)
+    item, lanes = states[0].element_size(), states[0].numel()
+    inputs = sum(x[0].numel() for x in leaves(recurrence.xs)) // lanes
+    read = (len(states) + inputs) * item
+    return 2 * found.launched + _shortest(recurrence.steps, lanes, read, len(states) * item)
+
+
+def _solved(plan: Plan, group: Group, recurrence: Recurrence, found: Rates) -> float:
+    """Microseconds of the linearisation and the scan of leaves that depend on each other."""
+    states, steps, passes = leaves(recurrence.init), recurrence.steps, group.passes
+    numbers, item = sum(states[i].numel() for i in group.leaves), states[0].element_size()
+    written = steps * numbers * (passes + 1) * item / found.bandwidth
+    time = len(plan.tangent.graph.nodes) * passes * found.operation + written
+    if scan.available(states[0].device) and passes <= scan.LARGEST:
+        read = passes * (passes + 1) * item
+        return time + found.launched + _shortest(steps, numbers // passes, read, passes * item)
+    levels = max(1, steps.bit_length())
+    return time + _LEVEL * levels * found.operation + _PASSES * written
+
+
+def _shortest(steps: int, lanes: int, read: int, written: int) -> float:
+    """Microseconds of a scan of generated code, in the best number of parts."""
+    return next(iter(estimates(steps, lanes, read, written).values()))
 
 
 def _module(recurrence: Recurrence) -> nn.Module | None:

@@ -123,10 +123,12 @@ def affine_states(system: System, tell: Callable[[str], None] | None = None) -> 
     steps = system.recurrence.steps
     maps = system.linearise([h.new_zeros(steps, *h.shape) for h in system.init])
     courses = system.courses(maps)
+    found = system.part([recur(*each) for each in courses])
+    # Only now is it known what was measured.
     if tell is not None:
         for said in dict.fromkeys(described(course.form, a, b) for course, a, b, _ in courses):
             tell(said)
-    return system.part([recur(*each) for each in courses])
+    return found
 
 
 def _rows(leaves: Sequence[Tensor]) -> list[Tensor]:

@@ -27,6 +27,6 @@ def in_parts(monkeypatch):
     """Cut the time into parts of some steps."""
 
     def cut(size):
-        monkeypatch.setattr(chunks, "chunk", lambda steps, *_: min(steps, size))
+        monkeypatch.setattr(chunks, "length", lambda steps, parts: min(steps, size))
 
     return cut

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ostinato.engines.parallel.device.chunks import chunk
+from ostinato.engines.parallel.device.chunks import chunk, estimates, length
 
 
 def test_many_lanes_are_one_loop():
@@ -21,3 +21,11 @@ def test_few_lanes_over_a_long_time_are_parts(lanes):
 
 def test_a_short_time_is_not_worth_two_kernels_more():
     assert [chunk(steps, 8, 8, 4) for steps in (1, 2, 33, 64)] == [1, 2, 33, 64]
+
+
+def test_estimates_rise_and_parts_hold_all_steps():
+    found = estimates(1000, 64, 8, 4)
+    assert list(found.values()) == sorted(found.values())
+    assert {1, 2, 32} <= found.keys()
+    for parts in found:
+        assert parts * length(1000, parts) >= 1000

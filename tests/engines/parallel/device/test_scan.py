@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from ostinato import affine_scan
+from ostinato.engines import tuned
 from ostinato.engines.parallel import sequential
 from ostinato.engines.parallel.affine import prepare
 from ostinato.engines.parallel.affine_map import Matrices, Pointwise
-from ostinato.engines.parallel.device import scan
+from ostinato.engines.parallel.device import chunks, scan
+from ostinato.engines.parallel.log_depth import log_depth
 
 from ..loop import assert_near, loop, masks, random, values_and_gradients
 
@@ -130,6 +134,35 @@ def test_which_tensors_have_a_kernel(monkeypatch):
     assert not scan.compiled(Pointwise(), torch.empty(2, dtype=torch.bfloat16))
     monkeypatch.setattr(scan, "_has_triton", lambda: False)
     assert not scan.compiled(Pointwise(), torch.empty(2))
+
+
+def test_parts_are_timed_once_for_a_class_of_sizes(monkeypatch, tmp_path):
+    """The last of the candidates is the fastest, and what was computed stays right."""
+    tried = []
+
+    def timed(run):
+        run()
+        tried.append(run)
+        return float(-len(tried))
+
+    choose = tuned.choose
+    monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path))
+    monkeypatch.setattr(tuned, "timed", timed)
+    monkeypatch.setattr(tuned, "_device", lambda: "interpreter")
+    monkeypatch.setattr(tuned, "measuring", lambda: True)
+    monkeypatch.setattr(tuned, "_KNOWN", {})
+    monkeypatch.setattr(tuned, "choose", lambda *given: choose(*given[:3]))
+    for steps in (70, 100, 70):
+        tensors = drawn("diagonal", steps, 1, 2, 1)
+        course, a, b, init = prepare(*tensors, "diagonal", False, None, None)
+        out = torch.full_like(b, math.nan)
+        scan.run(course, a, b, init, out)
+        assert_near(out, log_depth(course, a, b, init), 1e-12)
+        parts = list(chunks.estimates(128, 2, 16, 8))[: scan._TRIED]
+        size = chunks.length(steps, parts[-1])
+        assert scan.chunk_of(course.form, a, b) == size < steps
+    # Only the first length was new, and within it the joined parts are too few to be cut.
+    assert len(tried) == len(parts)
 
 
 def test_words_for_what_is_run(in_parts):

@@ -7,11 +7,11 @@ second look at A and b, which joins the steps of each part, and with two more ke
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from ostinato.engines.rates import rates
 
-# Of a large device, in microseconds and bytes: until memory answers, until a further kernel runs,
-# and what memory moves at most. From what is known of such devices; not measured on one.
-_WAIT, _LAUNCH, _RATE = 0.7, 8.0, 2.5e6
+# Of a large device, in microseconds: until memory answers, until a further kernel runs. From what
+# is known of such devices; not measured on one.
+_WAIT, _LAUNCH = 0.7, 8.0
 # Steps that are read together, about; and steps of the shortest part, whose multiples all are, so
 # that no step is left to be read alone.
 _TOGETHER, _LEAST = 4, 16
@@ -19,8 +19,8 @@ _TOGETHER, _LEAST = 4, 16
 _LANES, _PARTS = 2**18, 2**15
 
 
-def chunk(steps: int, lanes: int, bytes_read: int, bytes_written: int) -> int:
-    """Steps of a part; T where one loop is done first.
+def estimates(steps: int, lanes: int, bytes_read: int, bytes_written: int) -> dict[int, float]:
+    """Microseconds by the number of parts, rising; 1: one loop.
 
     Args:
         steps: T.
@@ -28,26 +28,30 @@ def chunk(steps: int, lanes: int, bytes_read: int, bytes_written: int) -> int:
         bytes_read: by a lane at a step.
         bytes_written: by a lane at a step.
     """
-    whole = _pass(steps, lanes, bytes_read + bytes_written)
-    estimates = {
-        size: _pass(size, lanes * -(-steps // size), bytes_read)
-        + _pass(-(-steps // size), lanes, bytes_read)
-        + _pass(size, lanes * -(-steps // size), bytes_read + bytes_written)
-        + 2 * _LAUNCH
-        for size in _sizes(steps, lanes)
-    }
-    best = min(estimates, key=estimates.__getitem__, default=steps)
-    return best if estimates.get(best, whole) < whole else steps
-
-
-def _sizes(steps: int, lanes: int) -> Iterator[int]:
-    """Lengths of parts that the device has room for."""
+    found = {1: _pass(steps, lanes, bytes_read + bytes_written)}
     parts = 2
     while parts * _LEAST <= steps and parts * lanes <= _LANES and parts <= _PARTS:
-        yield _LEAST * -(-steps // (parts * _LEAST))
+        size = length(steps, parts)
+        found[parts] = (
+            _pass(size, lanes * -(-steps // size), bytes_read)
+            + _pass(-(-steps // size), lanes, bytes_read)
+            + _pass(size, lanes * -(-steps // size), bytes_read + bytes_written)
+            + 2 * _LAUNCH
+        )
         parts *= 2
+    return dict(sorted(found.items(), key=lambda each: each[1]))
+
+
+def length(steps: int, parts: int) -> int:
+    """Steps of a part."""
+    return steps if parts == 1 else _LEAST * -(-steps // (parts * _LEAST))
+
+
+def chunk(steps: int, lanes: int, bytes_read: int, bytes_written: int) -> int:
+    """Steps of a part, by the estimate; T where one loop is done first."""
+    return length(steps, next(iter(estimates(steps, lanes, bytes_read, bytes_written))))
 
 
 def _pass(steps: int, lanes: int, size: int) -> float:
-    """How long a loop over some steps takes, in microseconds: it waits, or it fills the memory."""
-    return max(steps / _TOGETHER * _WAIT, steps * lanes * size / _RATE)
+    """How long a loop over some steps takes: it waits, or it fills the memory."""
+    return max(steps / _TOGETHER * _WAIT, steps * lanes * size / rates().bandwidth)

@@ -6,7 +6,7 @@ before each part, and then all parts run at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from ostinato.engines import tuned
 from ostinato.engines.parallel.affine_map import Form
 from ostinato.engines.parallel.course import Course
 from ostinato.engines.parallel.device import chunks
@@ -33,6 +34,8 @@ REALS = {
 LARGEST = 4
 # Kinds of devices; tests add the CPU, on which Triton interprets kernels.
 DEVICES = ["cuda"]
+# Numbers of parts that are tried on a device, those of the best estimates.
+_TRIED = 4
 # Lanes of a program, and its warps.
 LANES, WARPS = 128, 4
 
@@ -81,7 +84,27 @@ def run(
     """
     if not out.numel():
         return
-    size = chunk_of(course.form, a, b)
+
+    def measure(parts: int) -> float:
+        size = chunks.length(len(b), parts)
+        return tuned.timed(lambda: _run(course, size, a, b, init, out, before, grad))
+
+    # What is written is never read, so that to run several times is to run once.
+    size = chunk_of(course.form, a, b, grad is not None, measure)
+    _run(course, size, a, b, init, out, before, grad)
+
+
+def _run(
+    course: Course,
+    size: int,
+    a: Tensor,
+    b: Tensor,
+    init: Tensor,
+    out: Tensor,
+    before: Tensor | None,
+    grad: Tensor | None,
+) -> None:
+    """The same in parts of `size` steps."""
     starts = init[None]
     if size < len(b):
         starts = _starts(course, a, b, init, size)
@@ -89,12 +112,30 @@ def run(
     _launch(course, size, ports)
 
 
-def chunk_of(form: Form, a: Tensor, b: Tensor) -> int:
-    """Steps of each part of the time."""
+def chunk_of(
+    form: Form,
+    a: Tensor,
+    b: Tensor,
+    gradient: bool = False,
+    measure: Callable[[int], float] | None = None,
+) -> int:
+    """Steps of each part of the time.
+
+    Args:
+        form: of the recurrence.
+        a: A.
+        b: b.
+        gradient: whether the gradient of A is put out.
+        measure: the time with so many parts, on a device; None: as far as is known.
+    """
     channels = b.shape[-1] if form.axes else 1
-    lanes = b[0].numel() // channels
-    read = channels * (1 + channels * (a.shape[0] > 1)) * b.element_size()
-    return chunks.chunk(len(b), lanes, read, channels * b.element_size())
+    sizes = tuned.size_class(len(b)), tuned.size_class(b[0].numel() // channels)
+    constant, item = a.shape[0] == 1, b.element_size()
+    read = channels * (1 + channels * (not constant)) * item
+    parts = list(chunks.estimates(*sizes, read, channels * item))[:_TRIED]
+    key = ("parts", form.axes, channels, str(b.dtype), constant, gradient, *sizes)
+    names = {f"{count} parts": count for count in parts}
+    return chunks.length(len(b), tuned.choose(key, names, measure, b.device.type))
 
 
 def describe(form: Form, a: Tensor, b: Tensor) -> str:
