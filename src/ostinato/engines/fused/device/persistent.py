@@ -49,11 +49,11 @@ class Persistent:
 
     def launched(self, precision: str, rows: int) -> list[tuple[Source, Tile]]:
         """The kernel, and the part of each program."""
+        if not any(value.op == "matmul" for value in self.program.made):
+            raise LowerError("there is no matrix to share")
         made = self._written(precision, resident=False)
         if made is None:
             raise LowerError("elements depend on one another otherwise than by products")
-        if not made.products:
-            raise LowerError("there is no matrix to share")
         if not together(self._device):
             raise LowerError("the device does not promise to run all programs at the same time")
         tile = share(rows, made.elements, processors(self._device))
