@@ -64,8 +64,10 @@ def test_wide_rows_that_are_summed_have_no_form_on_chip():
     assert str(form).startswith("form: alternating (a step by estimate: alternating ")
 
 
-def test_programs_that_wait_come_last_and_hopeless_forms_not_at_all():
+def test_programs_that_wait_come_last_and_hopeless_forms_not_at_all(monkeypatch):
     times = {ON_CHIP: 5.0, ALTERNATING: 4.0, PERSISTENT: 1.0}
+    assert contenders(times, None) == [ALTERNATING, ON_CHIP]
+    monkeypatch.setenv("OSTINATO_PERSISTENT", "1")
     assert contenders(times, None) == [ALTERNATING, ON_CHIP, PERSISTENT]
     assert contenders(times, PERSISTENT) == [PERSISTENT]
     assert contenders(times | {ON_CHIP: 33.0}, None) == [ALTERNATING, PERSISTENT]
@@ -93,6 +95,7 @@ def test_forms_that_run_are_timed_and_others_passed_over(monkeypatch, tmp_path):
         return time
 
     monkeypatch.setenv("OSTINATO_CACHE", str(tmp_path))
+    monkeypatch.setenv("OSTINATO_PERSISTENT", "1")
     monkeypatch.setattr(tuned, "_device", lambda: "a device")
     monkeypatch.setattr(tuned, "measuring", lambda: True)
     monkeypatch.setattr(tuned, "_KNOWN", {})

@@ -5,12 +5,13 @@
 *persistent* form programs on all processors share the matrices and run all steps.
 
 On a device the forms are timed, once for each kernel and class of sizes; elsewhere, and where
-nothing may be measured, an estimate decides. Programs that wait for one another are taken only
-where they were timed, or on demand.
+nothing may be measured, an estimate decides. Programs that wait for one another are timed with
+OSTINATO_PERSISTENT=1 only, and taken where they were timed, or on demand.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -121,4 +122,8 @@ def contenders(times: Mapping[str, float], wanted: str | None) -> list[str]:
         return [wanted]
     most = _HOPELESS * min(time for name, time in times.items() if name != PERSISTENT)
     near = [name for name, time in times.items() if time <= most]
+    # Programs that wait for one another have not run on a device yet, and one that hangs there
+    # would take the caller's process with it.
+    if os.environ.get("OSTINATO_PERSISTENT") != "1" and PERSISTENT in near:
+        near.remove(PERSISTENT)
     return sorted(near, key=lambda name: (name == PERSISTENT, times[name]))
