@@ -14,7 +14,7 @@ from ostinato.core.errors import ArgumentError
 from ostinato.over.time import RNN
 from ostinato.wrap import RateMap, parametrise
 
-KINDS = ["exp", "softplus", "best", "sigmoid", "clamp"]
+KINDS = ["exp", "softplus", "best", "sigmoid", "clamp", "relu"]
 
 
 class Diagonal(Cell):
@@ -48,6 +48,7 @@ def test_the_map_of_its_inverse_is_the_rate(kind: str) -> None:
         ("best", lambda w: 1 / (w * w + 0.5)),
         ("sigmoid", lambda w: 1 + 2 / (1 + math.exp(-w))),
         ("clamp", lambda w: min(max(w, 1), 3)),
+        ("relu", lambda w: max(w, 0)),
     ],
 )
 def test_the_formulas(kind: str, formula: object) -> None:
@@ -62,6 +63,31 @@ def test_the_gradient_of_best_is_proportional_to_the_weight() -> None:
     rate = RateMap("best")(w)
     (slope,) = torch.autograd.grad(rate.sum(), w)
     torch.testing.assert_close(slope.abs() / rate**2, 2 * w.abs())
+
+
+def relative_change(kind: str, rate: float, change: float) -> float:
+    """f(w) ∫ |e^{−f(w̃)t} − e^{−f(w)t}| dt, summed up numerically, at w̃ = w − change."""
+    chart = RateMap(kind)
+    w = chart.right_inverse(torch.tensor(rate, dtype=torch.float64))
+    moved = chart(w - change)
+    t = torch.linspace(0, 60, 200_001, dtype=torch.float64) / min(moved.item(), rate)
+    gap = (torch.exp(-moved * t) - torch.exp(-rate * t)).abs()
+    found = rate * torch.trapezoid(gap, t).item()
+    assert found == pytest.approx(abs(1 - rate / moved.item()), rel=1e-6)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["exp", "softplus", "best"])
+def test_a_change_of_w_changes_slow_memory_no_more_than_fast_memory(kind: str) -> None:
+    changes = [relative_change(kind, rate, 0.01) for rate in (0.5, 1e-2, 1e-4)]
+    assert max(changes) < 0.02
+    if kind == "exp":
+        assert changes == pytest.approx([math.exp(0.01) - 1] * 3, rel=1e-6)
+
+
+def test_under_relu_the_same_change_has_no_bound() -> None:
+    changes = [relative_change("relu", 0.01 + excess, 0.01) for excess in (0.5, 1e-2, 1e-4)]
+    assert changes == pytest.approx([0.02, 1, 100], rel=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -99,6 +125,7 @@ def test_a_cell_trains_with_a_mapped_rate(kind: str) -> None:
         ("sigmoid", -0.5, 0.5),
         ("clamp", -0.1, 0.5),
         ("clamp", 0.5, 1.1),
+        ("relu", -0.1, 0.5),
     ],
 )
 def test_a_rate_out_of_reach_is_rejected_with_its_range(kind: str, low: float, high: float) -> None:

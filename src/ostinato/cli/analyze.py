@@ -25,7 +25,7 @@ def analyze(
 
     Args:
         run: folder of a run, whose best checkpoint is taken, or a checkpoint.
-        what: lyapunov, spectrum, fixed_points or probe.
+        what: lyapunov, spectrum, fixed_points, memory, perturbation or probe.
         layer: number of the layer, from 0.
         sequences: how many held-out sequences to look at.
         steps: the most steps of each; null: all.

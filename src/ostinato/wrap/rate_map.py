@@ -5,11 +5,14 @@
     best       1 / (w² + 1/2)       (0, 2]
     sigmoid    l + (u − l) σ(w)     (l, u)
     clamp      min(max(w, l), u)    [l, u]
+    relu       max(w, 0)            [0, ∞)
 
-Under the first three a change of w changes e^{−rate · t} by an amount that does not grow as the
-rate becomes slow, so that slow memory can be learned stably; under "best" moreover the size of
-the gradient stays proportional to w, since |f′| / f² = 2 |w|. Under "clamp" nothing is learned
-while w lies beyond a bound.
+A change of w to w̃ changes the memory f ∫ abs(e^{−f(w̃)t} − e^{−f(w)t}) dt = abs(1 − f(w)/f(w̃)).
+Under the first three this does not grow as the rate becomes slow, so that slow memory can be
+learned stably; under "best" moreover the size of the gradient stays proportional to w, since
+|f′| / f² = 2 |w|. Under "clamp" and "relu" nothing is learned while w lies beyond a bound, and
+the change has no bound near the rate 0; "relu" only keeps a rate from being negative, as the
+paper trains what it compares with.
 
 Source: Wang, Li & Li 2024, "Inverse approximation theory for nonlinear recurrent neural
 networks", arXiv 2305.19190; "best": Wang & Li 2024, "StableSSM: alleviating the curse of memory
@@ -25,6 +28,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.core.errors import ArgumentError, nearest
+
+__papers__ = ("inverse-approximation",)
 
 # Each entry: the rate of (w, lower, upper), and the w of (rate, lower, upper), which is not
 # finite for a rate that the map cannot reach.
@@ -46,6 +51,10 @@ _KINDS: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
         lambda w, low, high: w.clamp(low, high),
         lambda a, low, high: torch.where((a >= low) & (a <= high), a, torch.nan),
     ),
+    "relu": (
+        lambda w, low, high: w.relu(),
+        lambda a, low, high: torch.where(a >= 0, a, torch.nan),
+    ),
 }
 
 
@@ -55,7 +64,7 @@ class RateMap(nn.Module):
         parametrise(cell, {"rate": RateMap("softplus")})
 
     Args:
-        kind: "exp", "softplus", "best", "sigmoid" or "clamp".
+        kind: "exp", "softplus", "best", "sigmoid", "clamp" or "relu".
         lower: l of "sigmoid" and "clamp".
         upper: u of "sigmoid" and "clamp".
 
