@@ -22,16 +22,18 @@ _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def activation_function(activation: Activation) -> Callable[[Tensor], Tensor]:
-    """The function φ of a name, or the function that was given.
+def check_activation(activation: Activation) -> None:
+    """Raise unless an activation is a function or has a known name.
 
     Raises:
         ArgumentError: if no activation has the name.
     """
-    if not isinstance(activation, str):
-        return activation
-    if activation not in _ACTIVATIONS:
+    if isinstance(activation, str) and activation not in _ACTIVATIONS:
         raise ArgumentError(
             f"No activation is called {activation!r}. {nearest(activation, _ACTIVATIONS)}"
         )
-    return _ACTIVATIONS[activation]
+
+
+def activate(activation: Activation, a: Tensor) -> Tensor:
+    """φ(a), for a φ given by its name or as a function."""
+    return _ACTIVATIONS[activation](a) if isinstance(activation, str) else activation(a)

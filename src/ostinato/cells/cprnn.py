@@ -16,7 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ostinato.cells.activation import Activation, activation_function
+from ostinato.cells.activation import Activation, activate, check_activation
 from ostinato.cells.initialise import uniform
 from ostinato.core.cell import Cell
 from ostinato.core.errors import ArgumentError
@@ -59,7 +59,7 @@ class CPRNNCell(Cell):
             raise ArgumentError(f"The rank must be 1 or more; got {rank}. Rank 0 is ElmanCell.")
         self.input_size, self.hidden_size, self.rank = input_size, hidden_size, rank
         self.activation, self.first_order = activation, first_order
-        self.phi = activation_function(activation)
+        check_activation(activation)
         self.state_factor = nn.Linear(hidden_size, rank, False, device, dtype)
         self.input_factor = nn.Linear(input_size, rank, False, device, dtype)
         self.output_factor = nn.Linear(rank, hidden_size, True, device, dtype)
@@ -78,7 +78,7 @@ class CPRNNCell(Cell):
         a = self.output_factor(self.state_factor(h) * self.input_factor(x))
         if self.recur is not None and self.input is not None:
             a = a + self.recur(h) + self.input(x)
-        h = self.phi(a)
+        h = activate(self.activation, a)
         return h, h
 
     def extra_repr(self) -> str:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ostinato.cells.activation import Activation, activation_function
+from ostinato.cells.activation import Activation, activate, check_activation
 from ostinato.cells.initialise import uniform
 from ostinato.core.cell import Cell
 
@@ -53,7 +53,7 @@ class MIRNNCell(Cell):
         super().__init__()
         self.input_size, self.hidden_size = input_size, hidden_size
         self.activation = activation
-        self.phi = activation_function(activation)
+        check_activation(activation)
         self.input = nn.Linear(input_size, hidden_size, False, device, dtype)
         self.recur = nn.Linear(hidden_size, hidden_size, False, device, dtype)
         self.product, self.state_gain, self.input_gain, self.bias = (
@@ -70,7 +70,7 @@ class MIRNNCell(Cell):
         w = self.input(x)
         # What depends on x alone stays apart: it does not wait for the state.
         gain, rest = self.product * w + self.state_gain, self.input_gain * w + self.bias
-        h = self.phi(gain * self.recur(h) + rest)
+        h = activate(self.activation, gain * self.recur(h) + rest)
         return h, h
 
     def extra_repr(self) -> str:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ostinato.cells.activation import Activation, activation_function
+from ostinato.cells.activation import Activation, activate, check_activation
 from ostinato.core.cell import Cell
 from ostinato.core.errors import ArgumentError
 
@@ -60,7 +60,7 @@ class ResidualDriftCell(Cell):
             raise ArgumentError(f"The step Δ must be positive; got {step}.")
         self.input_size, self.hidden_size = input_size, hidden_size
         self.activation, self.step, self.mixed = activation, step, mixed
-        self.phi = activation_function(activation)
+        check_activation(activation)
         self.input = nn.Linear(input_size, hidden_size, True, device, dtype)
         self.mixer = nn.Linear(hidden_size, hidden_size, False, device, dtype) if mixed else None
         rate = torch.arange(1, hidden_size + 1, device=device, dtype=self.input.weight.dtype)
@@ -78,7 +78,7 @@ class ResidualDriftCell(Cell):
             decay = self.rate * h
         else:
             decay = F.linear(self.rate * self.mixer(h), self.mixer.weight.T)
-        h = h + self.step * self.phi(self.input(x) - decay)
+        h = h + self.step * activate(self.activation, self.input(x) - decay)
         return h, h
 
     def extra_repr(self) -> str:

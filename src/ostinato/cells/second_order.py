@@ -18,7 +18,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ostinato.cells.activation import Activation, activation_function
+from ostinato.cells.activation import Activation, activate, check_activation
 from ostinato.cells.initialise import uniform
 from ostinato.core.cell import Cell
 
@@ -56,7 +56,7 @@ class SecondOrderCell(Cell):
         super().__init__()
         self.input_size, self.hidden_size = input_size, hidden_size
         self.activation, self.first_order = activation, first_order
-        self.phi = activation_function(activation)
+        check_activation(activation)
         self.transition = nn.Linear(input_size, hidden_size**2, first_order, device, dtype)
         self.input = (
             nn.Linear(input_size, hidden_size, True, device, dtype) if first_order else None
@@ -72,7 +72,7 @@ class SecondOrderCell(Cell):
         """One step: x (B, D), h (B, H)."""
         matrix = self.transition(x).unflatten(-1, (self.hidden_size, self.hidden_size))
         a = (matrix * h.unsqueeze(-2)).sum(-1)
-        h = self.phi(a if self.input is None else a + self.input(x))
+        h = activate(self.activation, a if self.input is None else a + self.input(x))
         return h, h
 
     def extra_repr(self) -> str:
