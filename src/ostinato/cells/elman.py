@@ -10,26 +10,15 @@ Deviation: Elman cut the gradient after one step; here it flows as far back as t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from ostinato.cells.activation import Activation, activate, check_activation
 from ostinato.cells.block_linear import stacked_linear
 from ostinato.cells.initialise import uniform
 from ostinato.core.cell import Cell, Native
-from ostinato.core.errors import ArgumentError, nearest
 
 __papers__ = ("flashrnn", "rnn-survey")
-
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "tanh": torch.tanh,
-    "relu": torch.relu,
-    "sigmoid": torch.sigmoid,
-    "softplus": F.softplus,
-    "identity": lambda a: a,
-}
 
 
 class ElmanCell(Cell):
@@ -56,7 +45,7 @@ class ElmanCell(Cell):
         input_size: int,
         hidden_size: int,
         *,
-        activation: str | Callable[[Tensor], Tensor] = "tanh",
+        activation: Activation = "tanh",
         heads: int = 1,
         bias: bool = True,
         recurrent_bias: bool = False,
@@ -64,12 +53,9 @@ class ElmanCell(Cell):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if isinstance(activation, str) and activation not in _ACTIVATIONS:
-            raise ArgumentError(
-                f"No activation is called {activation!r}. {nearest(activation, _ACTIVATIONS)}"
-            )
         self.input_size = input_size
         self.hidden_size = hidden_size
+        check_activation(activation)
         self.activation, self.heads = activation, heads
         self.input = nn.Linear(input_size, hidden_size, bias, device, dtype)
         self.recur = stacked_linear(
@@ -83,7 +69,7 @@ class ElmanCell(Cell):
 
     def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         """One step: x (B, D), h (B, H)."""
-        h = self._phi(self.input(x) + self.recur(h))
+        h = activate(self.activation, self.input(x) + self.recur(h))
         return h, h
 
     def native(self) -> Native | str:
@@ -91,10 +77,3 @@ class ElmanCell(Cell):
         if self.activation not in ("tanh", "relu"):
             return f"torch's RNN has tanh and relu only, not {self.activation}"
         return Native.of_linears(f"rnn_{self.activation}", self.input, self.recur)
-
-    def _phi(self, a: Tensor) -> Tensor:
-        return (
-            _ACTIVATIONS[self.activation](a)
-            if isinstance(self.activation, str)
-            else (self.activation(a))
-        )
