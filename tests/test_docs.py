@@ -16,9 +16,11 @@ ROOT = Path(__file__).parent.parent
         "README.md",
         "docs/index.md",
         "docs/cells.md",
+        "docs/second_order.md",
         "docs/graphs.md",
         "docs/training.md",
         "docs/analysis.md",
+        "docs/memory.md",
     ],
 )
 def test_examples_run(page, capsys, tmp_path, monkeypatch):

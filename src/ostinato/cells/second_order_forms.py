@@ -81,7 +81,7 @@ def terms(cell: SecondOrderForm) -> Terms:
             return _of_rank(recur.weight, input.weight, bias, factors)
     raise ArgumentError(
         f"{type(cell).__name__} is no second-order form: expected an ElmanCell, MIRNNCell, "
-        "CPRNNCell or SecondOrderCell."
+        "CPRNNCell or SecondOrderCell with plain linear maps."
     )
 
 
