@@ -27,7 +27,8 @@ class ElmanCell(Cell):
     Args:
         input_size: D.
         hidden_size: H.
-        activation: φ: "tanh", "relu", "sigmoid", "softplus", "hardtanh", "identity", or any function.
+        activation: φ: "tanh", "relu", "sigmoid", "softplus", "hardtanh",
+            "identity", or any function.
         heads: K: U is block-diagonal, so that each of K slices of h sees itself only.
         bias: whether there is b.
         recurrent_bias: whether there is a second bias with U, as torch.nn has it.
