@@ -10,8 +10,8 @@
 A change of w to w̃ changes the memory f ∫ abs(e^{−f(w̃)t} − e^{−f(w)t}) dt = abs(1 − f(w)/f(w̃)).
 Under the first three this does not grow as the rate becomes slow, so that slow memory can be
 learned stably; under "best" moreover the size of the gradient stays proportional to w, since
-abs(f′) / f² = 2 abs(w). Under "clamp" and "relu" nothing is learned while w lies beyond a bound, and
-the change has no bound near the rate 0; "relu" only keeps a rate from being negative, as the
+abs(f′) / f² = 2 abs(w). Under "clamp" and "relu" nothing is learned while w lies beyond a bound,
+and the change has no bound near the rate 0; "relu" only keeps a rate from being negative, as the
 paper trains what it compares with.
 
 Source: Wang, Li & Li 2024, "Inverse approximation theory for nonlinear recurrent neural
