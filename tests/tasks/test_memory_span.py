@@ -49,3 +49,17 @@ def test_held_out_has_as_many_ones_as_zeros():
 def test_heads_must_reach_n():
     with pytest.raises(ArgumentError, match="heads must be at least 4"):
         ParityTask(n=5, heads=3)
+
+
+def test_a_window_of_spans_leaves_easier_heads_alone():
+    task = ParityTask(n=6, heads=8, shortest=4)
+    batch = task.batch(0, 16)
+    assert task.spans == (4, 5, 6)
+    assert task.used == slice(2, 5)
+    for span, head in zip(task.spans, range(2, 5), strict=True):
+        assert torch.equal(batch.targets[:, head], batch.inputs[:, -span:, 0].sum(1) % 2)
+    outputs = torch.zeros(16, 8, requires_grad=True)
+    task.loss(outputs, batch).backward()
+    assert outputs.grad is not None
+    assert outputs.grad.ne(0).any(0).tolist() == [False, False, True, True, True] + [False] * 3
+    assert task.right(2 * batch.targets - 1, batch).shape == (16, 3)

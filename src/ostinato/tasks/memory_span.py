@@ -20,6 +20,8 @@ from ostinato.tasks.arguments import require_at_least
 from ostinato.tasks.generated import GeneratedTask
 from ostinato.tasks.task import Batch, Values
 
+__papers__ = ("timescales",)
+
 
 class MemorySpanTask(GeneratedTask):
     """Answer yes or no about the last n symbols, after the last step.
@@ -30,6 +32,7 @@ class MemorySpanTask(GeneratedTask):
         n: how many symbols the (longest) question is about.
         heads: 1, one logit for n; or more, where head k answers for k+2 symbols and those up to n
             are trained together.
+        shortest: with several heads, the number of symbols that the easiest question is about.
         signed: read −1 and 1 rather than 0 and 1, as the paper's GRU and LSTM do.
         seed: what all batches derive from.
         held_out_sequences: the size of the held-out set.
@@ -43,20 +46,27 @@ class MemorySpanTask(GeneratedTask):
         self,
         n: int = 2,
         heads: int = 1,
+        shortest: int = 2,
         signed: bool = False,
         seed: int = 0,
         held_out_sequences: int = 1000,
     ) -> None:
         super().__init__(seed, held_out_sequences)
-        require_at_least(2, n=n)
+        require_at_least(2, shortest=shortest)
+        require_at_least(shortest, n=n)
         require_at_least(1 if heads == 1 else n - 1, heads=heads)
-        self.n, self.heads, self.signed = n, heads, signed
+        self.n, self.heads, self.shortest, self.signed = n, heads, shortest, signed
         self.inputs, self.outputs = Values(1), Values(heads)
 
     @property
     def spans(self) -> tuple[int, ...]:
-        """The numbers of symbols that the first heads answer for; the other heads are unused."""
-        return (self.n,) if self.heads == 1 else tuple(range(2, self.n + 1))
+        """The numbers of symbols that the heads in use answer for."""
+        return (self.n,) if self.heads == 1 else tuple(range(self.shortest, self.n + 1))
+
+    @property
+    def used(self) -> slice:
+        """The heads in use."""
+        return slice(1) if self.heads == 1 else slice(self.shortest - 2, self.n - 1)
 
     @abstractmethod
     def answer(self, bits: Tensor, n: int) -> Tensor:
@@ -76,16 +86,17 @@ class MemorySpanTask(GeneratedTask):
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """Cross-entropy summed over the heads in use, in nats; outputs (B, heads)."""
-        used = slice(len(self.spans))
-        each = F.binary_cross_entropy_with_logits(
-            outputs[:, used], batch.targets[:, used], reduction="none"
-        )
+        answers, asked = outputs[:, self.used], batch.targets[:, self.used]
+        each = F.binary_cross_entropy_with_logits(answers, asked, reduction="none")
         return each.sum(1).mean()
+
+    def right(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Which answers of the heads in use are right: bool (B, spans)."""
+        return (outputs[:, self.used] > 0) == (batch.targets[:, self.used] > 0.5)
 
     def score(self, outputs: Tensor, batch: Batch) -> tuple[float, float]:
         """Right answers of the heads in use, and answers."""
-        used = slice(len(self.spans))
-        right = (outputs[:, used] > 0) == (batch.targets[:, used] > 0.5)
+        right = self.right(outputs, batch)
         return float(right.sum()), float(right.numel())
 
     def describe(self) -> dict[str, Any]:
@@ -97,7 +108,7 @@ class MemorySpanTask(GeneratedTask):
         steps = self.n + 2 + int(torch.randint(3 * self.n, (), generator=generator))
         bits = torch.rand(len(rate), steps, generator=generator) < rate
         targets = torch.zeros(len(rate), self.heads)
-        for head, n in enumerate(self.spans):
-            targets[:, head] = self.answer(bits, n).float()
+        answers = [self.answer(bits, n).float() for n in self.spans]
+        targets[:, self.used] = torch.stack(answers, 1)
         inputs = bits.float()[..., None]
         return Batch(2 * inputs - 1 if self.signed else inputs, targets)
