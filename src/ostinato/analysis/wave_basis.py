@@ -3,15 +3,16 @@
     Ψ = [Ψ_1 … Ψ_s],    Ψ_s = P W_r⁺,    Ψ_k = W^{s−k} Ψ_s,    Φ̂ = Ψ⁺ W Ψ
 
 What is read out now lies in column s of the lattice, and W moves it on: so the read-out shows
-where column s is, and powers of W where the others are. Columns are scaled to length 1.
-What carries nothing for long is left out: coordinates of the lattice without which as many
-eigenvalues stay large, and, by the projection P on the eigenvectors of large eigenvalues, what
-fades in W_r⁺. W is the matrix of a linear network, or the derivative of a step at a fixed point.
+where column s is, and powers of W where the others are. What carries nothing for long is left
+out: coordinates of the lattice without which as many eigenvalues stay large, and, by the
+projection P on the eigenvectors of large eigenvalues, what fades in W_r⁺. W is the matrix of a
+linear network, or the derivative of a step at a fixed point.
 
 A. Karuvally, T. J. Sejnowski, H. T. Siegelmann, "Hidden Traveling Waves bind Working Memory
 Variables in Recurrent Neural Networks", ICML 2024, arXiv 2402.10163, where the basis may also
-begin at the input. Deviation: there high powers of W let fade what P projects out; where states
-do not return after s steps, these powers lie in another basis.
+begin at the input. Deviations: columns of Ψ keep their lengths, which P would make unequal. And
+there high powers of W let fade what P projects out; where states do not return after s steps,
+these powers lie in another basis.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def wave_basis(
         blocks = [_lasting_part(w) @ blocks[0]]
     for _ in range(columns - 1):
         blocks.insert(0, w @ blocks[0])
-    basis = torch.nn.functional.normalize(torch.cat(blocks, 1)[:, kept], dim=0)
+    basis = torch.cat(blocks, 1)[:, kept]
     reduced = torch.linalg.pinv(basis) @ w @ basis
     found, known = (_placed(part, kept, expected) for part in (reduced, expected[kept][:, kept]))
     return WaveBasis(basis, kept, found, known, size)
