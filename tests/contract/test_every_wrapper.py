@@ -29,7 +29,8 @@ def parametrised(cell):
     """A mask on every recurrent matrix, and low rank below it on the input matrix."""
     names = [n for n, p in cell.named_parameters() if p.dim() == 2 and n.startswith("recur")]
     masks = {n: Mask.random(*cell.get_parameter(n).shape, sparsity=0.5) for n in names}
-    return parametrise(cell, masks | {"input.weight": LowRank(2)})
+    low = {n: LowRank(2) for n, _ in cell.named_parameters() if n == "input.weight"}
+    return parametrise(cell, masks | low)
 
 
 def normalised(cell):
@@ -55,7 +56,7 @@ WRAPPERS = {
 }
 
 
-# Wrappers see a matrix as the state in GatedLinearAttention already.
+# Wrappers see a matrix as the state in GatedLinearAttention already, and a shift as another product.
 SLOW = (
     "DeltaNet",
     "GatedDeltaNet",
@@ -64,6 +65,8 @@ SLOW = (
     "MLSTM",
     "Mamba2",
     "RWKV7",
+    "WaveLattice",
+    "WaveRNN",
 )
 
 

@@ -225,7 +225,7 @@ EXPERIMENT = Experiment(
     title="Travelling waves: found in a trained network, and built into one",
     claims=(RIGHT, NUMBER, NONE, ANGLE, PATTERN, SPEED, RING, IDENTITY),
     scales={
-        "small": Scale(size=3, hidden=64, updates=1200, copy_updates=1000, delay=20, places=40),
+        "small": Scale(size=3, hidden=64, updates=1200, copy_updates=1600, delay=20, places=40),
         "paper": Scale(
             size=8, hidden=128, updates=20_000, copy_updates=60_000, delay=480, places=100
         ),
