@@ -56,7 +56,7 @@ WRAPPERS = {
 }
 
 
-# Wrappers see a matrix as the state in GatedLinearAttention already, and a shift as another product.
+# Wrappers see a matrix as the state in GatedLinearAttention, and nothing new in waves.
 SLOW = (
     "DeltaNet",
     "GatedDeltaNet",
