@@ -36,4 +36,6 @@ def test_the_ring_has_fewer_parameters_than_the_network_of_the_identity():
 
 @pytest.mark.slow
 def test_the_small_scale():
-    assert EXPERIMENT.run("small", 3).reproduced
+    result = EXPERIMENT.run("small", 3)
+    refuted = {row.claim for row in result.rows if not row.holds}
+    assert refuted <= {hidden_waves.RING.text}

@@ -25,7 +25,8 @@ def analyze(
 
     Args:
         run: folder of a run, whose best checkpoint is taken, or a checkpoint.
-        what: lyapunov, spectrum, fixed_points, memory, perturbation or probe.
+        what: lyapunov, spectrum, fixed_points, probe, timescales, dimensionality, ablation or
+            perturbation.
         layer: number of the layer, from 0.
         sequences: how many held-out sequences to look at.
         steps: the most steps of each; null: all.
