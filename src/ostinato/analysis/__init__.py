@@ -19,6 +19,8 @@ _ANALYSES = {
     "lyapunov": ("ostinato.analysis.lyapunov", "lyapunov_exponents"),
     "spectrum": ("ostinato.analysis.jacobian_spectrum", "jacobian_spectrum"),
     "fixed_points": ("ostinato.analysis.fixed_points", "fixed_points"),
+    "memory": ("ostinato.analysis.memory_function", "memory_function"),
+    "perturbation_error": ("ostinato.analysis.perturbation_error", "perturbation_error"),
     "timescales": ("ostinato.analysis.timescales", "timescales"),
     "dimensionality": ("ostinato.analysis.dimensionality", "dimensionality"),
     "ablation": ("ostinato.analysis.ablation", "ablation"),

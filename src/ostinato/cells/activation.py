@@ -15,6 +15,7 @@ Activation = str | Callable[[Tensor], Tensor]
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
     "relu": torch.relu,
+    "leaky_relu": F.leaky_relu,
     "sigmoid": torch.sigmoid,
     "softplus": F.softplus,
     "hardtanh": F.hardtanh,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ostinato.cells.activations import Activation, activate, check_activation
+from ostinato.cells.activation import Activation, activate, check_activation
 from ostinato.cells.block_linear import stacked_linear
 from ostinato.cells.initialise import uniform
 from ostinato.core.cell import Cell, Native
@@ -27,8 +27,8 @@ class ElmanCell(Cell):
     Args:
         input_size: D.
         hidden_size: H.
-        activation: φ: "tanh", "relu", "leaky_relu", "sigmoid", "softplus", "identity", or any
-            function.
+        activation: φ: "tanh", "relu", "leaky_relu", "sigmoid", "softplus", "hardtanh",
+            "identity", or any function.
         heads: K: U is block-diagonal, so that each of K slices of h sees itself only.
         bias: whether there is b.
         recurrent_bias: whether there is a second bias with U, as torch.nn has it.
@@ -54,7 +54,6 @@ class ElmanCell(Cell):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_activation(activation)
         self.input_size = input_size
         self.hidden_size = hidden_size
         check_activation(activation)

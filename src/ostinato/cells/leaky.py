@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ostinato.cells.activations import Activation, activate, check_activation
+from ostinato.cells.activation import Activation, activate, check_activation
 from ostinato.core.cell import Cell
 from ostinato.core.errors import ArgumentError, nearest
 

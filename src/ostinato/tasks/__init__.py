@@ -31,6 +31,7 @@ _TASKS = {
     "keep_nth": ("ostinato.tasks.keep_nth", "KeepNthTask"),
     "k_hop": ("ostinato.tasks.k_hop", "KHopTask"),
     "associative_recall": ("ostinato.tasks.associative_recall", "AssociativeRecallTask"),
+    "linear_functional": ("ostinato.tasks.linear_functional", "LinearFunctionalTask"),
     "variable_binding": ("ostinato.tasks.variable_binding", "VariableBindingTask"),
     "match_to_sample": ("ostinato.tasks.match_to_sample", "MatchToSampleTask"),
 }
