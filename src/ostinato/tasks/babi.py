@@ -48,6 +48,8 @@ class BabiTask(Task):
     metric = "accuracy"
     higher_is_better = True
     splits = ("valid", "test")
+    inputs: Symbols
+    outputs: Symbols
 
     def __init__(self, path: str | None = None, kinds: Sequence[int] = (1,), seed: int = 0) -> None:
         if not kinds or (path is None and not set(kinds) <= set(KINDS)):
@@ -80,7 +82,7 @@ class BabiTask(Task):
         require_one_of(self.splits, split=split)
         require_at_least(1, batch_size=batch_size)
         rows = torch.arange(len(self._sequences[split][0]))
-        return (self._rows(split, part) for part in rows.split(batch_size))
+        return (self._rows(split, part) for part in torch.split(rows, batch_size))
 
     def describe(self) -> dict[str, Any]:
         """The kinds, the seed, the size of every split, and what the commonest answer scores."""

@@ -43,6 +43,8 @@ class BinaryArithmeticTask(GeneratedTask):
     name = "binary_arithmetic"
     metric = "accuracy of digits"
     higher_is_better = True
+    inputs: Symbols
+    outputs: Symbols
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ def written_out(net, texts):
             keys = torch.stack([encode(k, f) + net.times[k, i] for i, f in enumerate(newest)])
             values = [encode(k + 1, f) + net.times[k + 1, i] for i, f in enumerate(newest)]
             score = keys @ u
-            share = score if net.hops.cell.linear else score.softmax(0)
+            share = score if net.hop.linear else score.softmax(0)
             u = u + share @ torch.stack(values)
         answers.append(net.answer(u))
     return torch.stack(answers)

@@ -92,7 +92,8 @@ class MemoryNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.symbols, self.stops, self.memories = symbols, tuple(stops), memories
-        self.hops = RNN(MemoryHop(width), engine)
+        self.hop = MemoryHop(width)
+        self.hops = RNN(self.hop, engine)
         self.tables = nn.Parameter(torch.empty(hops + 1, symbols, width).normal_(std=0.1))
         self.times = nn.Parameter(torch.empty(hops + 1, memories, width).normal_(std=0.1))
         self.answer = nn.Linear(width, answers, bias=False)
@@ -100,7 +101,7 @@ class MemoryNetwork(nn.Module):
 
     def linear(self, on: bool) -> None:
         """Leave the softmax over sentences out, or put it back."""
-        self.hops.cell.linear = on
+        self.hop.linear = on
 
     def forward(self, words: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Answers to the last sentence of every row."""
@@ -137,7 +138,7 @@ class MemoryNetwork(nn.Module):
         tilt = torch.arange(1, width + 1, device=words.device) / width
         tables = self.tables.movedim(0, 1).flatten(1)
         products = (bag.to(tables.dtype) @ tables for bag in (plain, tilted))
-        whole, slope = (product.unflatten(-1, (-1, width)) for product in products)
+        whole, slope = (torch.unflatten(product, -1, (-1, width)) for product in products)
         return whole + tilt * slope, (counted.sum(-1) > 0).to(tables.dtype)
 
     def extra_repr(self) -> str:
