@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ostinato.cells.layer_norm_lstm import LayerNormLSTMCell
-from ostinato.experiments import layer_norm
+from ostinato.experiments import layer_norm, layer_norm_draw, layer_norm_reader
 from ostinato.experiments.experiment import silent
 from ostinato.experiments.layer_norm import EXPERIMENT, Scale
 from ostinato.tasks.labelled import LabelledTask
@@ -19,7 +19,11 @@ pytest.importorskip("mlxtend")
 
 @pytest.fixture(scope="module")
 def measured():
-    return layer_norm.measure(Scale(40, 32, width=8, measured_at=20), 1, silent)
+    parts = (
+        layer_norm_reader.Size(updates=10, hidden=4),
+        layer_norm_draw.Size(6, glimpses=2, hidden=4, code=2),
+    )
+    return layer_norm.measure(Scale(40, 32, 8, *parts, measured_at=20), 1, silent)
 
 
 def test_every_claim_is_measured_once_per_seed(measured):
@@ -29,9 +33,9 @@ def test_every_claim_is_measured_once_per_seed(measured):
 
 
 def test_there_is_a_panel_for_each_task(measured):
-    copy, digits = measured.panels
+    copy, digits, reader, draw = measured.panels
     assert len(copy.curves) == 4
-    assert len(digits.curves) == 2
+    assert len(digits.curves) == len(reader.curves) == len(draw.curves) == 2
     assert len(digits.curves[0].runs[0]) == 16
     assert copy.curves[0].runs[0][0] == pytest.approx(math.log(8), abs=0.2)
 

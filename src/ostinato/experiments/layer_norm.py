@@ -2,7 +2,8 @@
 
 J. L. Ba, J. R. Kiros, G. E. Hinton, "Layer Normalization", 2016, arXiv 1607.06450.
 
-Two stand-ins for the paper's tasks. Copying symbols with a delay of 5 (8 classes, T = 20,
+Stand-ins for the paper's tasks. The attentive reader on generated stories (`layer_norm_reader`)
+and DRAW (`layer_norm_draw`). Copying symbols with a delay of 5 (8 classes, T = 20,
 B = 32, H = 48, Adam 2e-3): the LN-LSTM of the attentive reader against the LSTM, both begun as
 in the released code (input matrices N(0, 0.01²), recurrent blocks orthogonal, no biases), and
 once more with every matrix three times as large. MNIST without the order of its pixels (5,000
@@ -27,6 +28,7 @@ from ostinato.cells.initialise import orthogonal_blocks
 from ostinato.cells.layer_norm_lstm import LayerNormLSTMCell
 from ostinato.cells.lstm import LSTMCell
 from ostinato.core.cell import Cell
+from ostinato.experiments import layer_norm_draw, layer_norm_reader
 from ostinato.experiments.experiment import Claim, Curve, Experiment, Measurement, Panel, Track
 from ostinato.models.sequence_model import OneHot, SequenceModel
 from ostinato.over.time import RNN
@@ -67,12 +69,16 @@ class Scale:
         copy_updates: optimizer steps of copying.
         digits_updates: optimizer steps on the digits.
         width: hidden units of the digits' nets.
+        reader: of the attentive reader.
+        draw: of DRAW.
         measured_at: the update of copying around which the loss is measured.
     """
 
     copy_updates: int
     digits_updates: int
     width: int
+    reader: layer_norm_reader.Size
+    draw: layer_norm_draw.Size
     measured_at: int = 400
 
 
@@ -95,13 +101,22 @@ def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
     last = {
         norm: [fmean(run[-_POINTS // 4 :]) for run in runs] for norm, runs in accuracies.items()
     }
+    reader = layer_norm_reader.measure(scale.reader, seeds, track)
+    draw = layer_norm_draw.measure(scale.draw, seeds, track)
     return Measurement(
         {
+            **reader.values,
+            **draw.values,
             FASTER: _minus(loss["LSTM", 1], loss["LN-LSTM", 1]),
             STEADIER: _minus(added["LSTM"], added["LN-LSTM"]),
             SMALL_BATCH: _minus(last["LN"], last["BN"]),
         },
-        [_copy_panel(losses, scale), _digits_panel(accuracies, scale)],
+        [
+            _copy_panel(losses, scale),
+            _digits_panel(accuracies, scale),
+            *reader.panels,
+            *draw.panels,
+        ],
     )
 
 
@@ -196,11 +211,17 @@ def _digits_panel(accuracies: dict[str, list[list[float]]], scale: Scale) -> Pan
 
 EXPERIMENT = Experiment(
     slug="layer-norm",
-    title="Layer normalisation: delayed copying, and digits in batches of 4",
-    claims=(FASTER, STEADIER, SMALL_BATCH),
+    title="Layer normalisation: copying, digits in batches of 4, an attentive reader, DRAW",
+    claims=(FASTER, STEADIER, SMALL_BATCH, *layer_norm_reader.CLAIMS, *layer_norm_draw.CLAIMS),
     scales={
-        "small": Scale(copy_updates=420, digits_updates=4000, width=200),
-        "paper": Scale(copy_updates=2000, digits_updates=16000, width=1000),
+        "small": Scale(420, 4000, 200, layer_norm_reader.Size(300), layer_norm_draw.Size(204)),
+        "paper": Scale(
+            2000,
+            16000,
+            1000,
+            layer_norm_reader.Size(4000, hidden=240, kinds=(1, 2, 3)),
+            layer_norm_draw.Size(24_000, glimpses=64, hidden=256, code=100, batch=128),
+        ),
     },
     measure=measure,
 )
