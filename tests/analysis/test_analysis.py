@@ -10,18 +10,23 @@ from ostinato.train.build import Ports, build_model
 from ostinato.train.config import TrainConfig
 
 
-@pytest.fixture
-def subject(tmp_path):
+def layer_of(cell, folder):
     task = make_task("running_parity", held_out_steps=12)
     config = TrainConfig(
-        out=tmp_path, task="running_parity", cell="GRU", hidden_size=4, layers=2, steps=1
+        out=folder, task="running_parity", cell=cell, hidden_size=4, layers=2, steps=1
     )
     return Subject(build_model(config, Ports.of(task)), task, layer=1, steps=9)
 
 
+@pytest.fixture
+def subject(tmp_path):
+    return layer_of("GRU", tmp_path)
+
+
 @pytest.mark.parametrize("name", analysis_names())
-def test_every_analysis_takes_a_layer_of_a_model(name, subject):
-    found = analyze(name, subject)
+def test_every_analysis_takes_a_layer_of_a_model(name, tmp_path):
+    cell = "DeltaNet" if name in ("rank", "keys") else "GRU"
+    found = analyze(name, layer_of(cell, tmp_path))
     assert str(found) == str(found.table())
     assert found.plot().axes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ostinato.core.errors import ArgumentError
-from ostinato.models.published import make_language_model
+from ostinato.models.published import has_cells, make_language_model
 
 
 @pytest.mark.parametrize(("name", "cell"), [("FlashRNN", "GRU"), ("ParaRNN", "ParaLSTM")])
@@ -14,6 +14,13 @@ def test_a_model_of_its_configuration(name, cell):
     assert type(net).__name__ == name
     assert net.config.cell == cell
     assert [block.recurrence.engine for block in net.layer.layers] == ["reference"] * 2
+
+
+def test_a_model_with_one_recurrence_has_no_cell():
+    assert has_cells("FlashRNN")
+    assert not has_cells("DeltaProduct")
+    net = make_language_model("DeltaProduct", symbols=7, width=8, layers=1, num_householder=3)
+    assert net.config.num_householder == 3
 
 
 def test_what_there_is_not():

@@ -54,6 +54,14 @@ def test_a_published_model_in_the_place_of_layers() -> None:
         build_model(config(**options), Ports(Symbols(11), Values(2), per_step=True))
 
 
+def test_a_published_model_without_a_choice_of_cells() -> None:
+    options = {"model": "DeltaProduct", "model_options": {"num_heads": 2, "head_dim": 4}}
+    model = build_model(config(layers=2, engine="reference", **options), PORTS)
+    assert model(torch.randint(11, (2, 5)))[0].shape == (2, 5, 11)
+    with pytest.raises(ArgumentError, match="one recurrence, and --cell named 'GRU'"):
+        build_model(config(cell="GRU", **options), PORTS)
+
+
 def test_encoders() -> None:
     assert isinstance(build_model(config(embedding_size=None), PORTS).encoder, OneHot)
     assert isinstance(build_model(config(), PORTS).encoder, nn.Embedding)

@@ -26,6 +26,8 @@ _ANALYSES = {
     "ablation": ("ostinato.analysis.ablation", "ablation"),
     "perturbation": ("ostinato.analysis.perturbation", "perturbation"),
     "probe": ("ostinato.analysis.linear_probe", "linear_probe"),
+    "rank": ("ostinato.analysis.effective_rank", "effective_rank"),
+    "keys": ("ostinato.analysis.key_subspace", "key_subspace"),
 }
 
 

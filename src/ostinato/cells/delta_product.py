@@ -95,10 +95,10 @@ class DeltaProductCell(MatrixCell):
     def reset_gate(self) -> None:
         """Begin with rates and steps as above."""
         assert self.gate is not None
-        self.A_log.copy_(torch.log(_RATE * torch.rand(self.heads).clamp(min=1e-4)))
-        low, high = map(math.log, _STEPS)
-        steps = torch.exp(low + (high - low) * torch.rand(self.heads, dtype=torch.float64))
-        self.gate.bias.copy_(steps + torch.log(-torch.expm1(-steps)))
+        for parameter, value in zip(
+            (self.A_log, self.gate.bias), first_gate(self.heads), strict=True
+        ):
+            parameter.copy_(value)
 
     def factors(self, x: Tensor) -> Factors:
         """What inputs (rows, D) do to the state."""
@@ -118,6 +118,14 @@ class DeltaProductCell(MatrixCell):
     def extra_repr(self) -> str:
         """The options, for `print`."""
         return f"heads={self.heads}, key_size={self.key_size}, updates={self.updates}"
+
+
+def first_gate(heads: int) -> tuple[Tensor, Tensor]:
+    """A_log and b_g (heads,) as a gate begins, drawn anew."""
+    rates = _RATE * torch.rand(heads).clamp(min=1e-4)
+    low, high = map(math.log, _STEPS)
+    steps = torch.exp(low + (high - low) * torch.rand(heads, dtype=torch.float64))
+    return torch.log(rates), steps + torch.log(-torch.expm1(-steps))
 
 
 def unit(x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import nn
 from ostinato.cells import make_cell
 from ostinato.cells.from_file import file_of
 from ostinato.core.errors import ArgumentError, CheckpointError, DataError
-from ostinato.models.published import make_language_model
+from ostinato.models.published import has_cells, make_language_model
 from ostinato.models.sequence_model import OneHot, SequenceModel
 from ostinato.over.time import RNN, Stack
 from ostinato.tasks import make_task
@@ -202,14 +202,21 @@ def _published(config: TrainConfig, ports: Ports) -> SequenceModel:
             f"{config.model} reads symbols and answers each with one, and the task "
             f"{config.task!r} wants something else. Drop --model."
         )
+    name, options = str(config.model), dict(config.model_options)
+    if has_cells(name):
+        options["cell"] = config.cell
+    elif config.cell != TrainConfig.cell:
+        raise ArgumentError(
+            f"{name} has one recurrence, and --cell named {config.cell!r}. Drop --cell; the "
+            "options of the recurrence are among --model_options."
+        )
     model = make_language_model(
-        str(config.model),
+        name,
         config.engine,
         symbols=max(inputs.count, outputs.count),
         width=config.hidden_size,
         layers=config.layers,
-        cell=config.cell,
-        **config.model_options,
+        **options,
     )
     model.dropout = config.dropout
     return model

@@ -44,6 +44,14 @@ def test_two_reflections_rotate_by_twice_their_angle():
     torch.testing.assert_close(state[0, 0], torch.tensor(turned, dtype=F64))
 
 
+def test_the_same_reflection_twice_is_none():
+    k = unit(1, 5, 2, 4).repeat_interleave(2, 1)
+    first, q = torch.randn(1, 2, 4, 3, dtype=F64), unit(1, 5, 2, 4)
+    nothing, beta = torch.zeros(1, 10, 2, 3, dtype=F64), torch.full((1, 10, 2), 2.0, dtype=F64)
+    _, state = ost.delta_rule(q, k, nothing, None, beta, None, first, True)
+    torch.testing.assert_close(state, first)
+
+
 def test_several_corrections_are_as_many_steps():
     q, k, v = unit(2, 9, 2, 4), unit(2, 27, 2, 4), torch.randn(2, 27, 2, 5, dtype=F64)
     beta, g = 2 * torch.rand(2, 27, 2, dtype=F64), -torch.rand(2, 9, 2, dtype=F64)

@@ -83,3 +83,13 @@ def test_what_does_not_fit_is_refused():
         CausalConvolution(3, 0)
     with pytest.raises(ShapeError, match="lengths"):
         CausalConvolution(3)(torch.zeros(2, 4, 3), lengths=[5, 1])
+
+
+def test_without_bias_zeros_stay_zero(layer):
+    plain = CausalConvolution(3, layer.kernel, bias=False, dtype=F64)
+    assert plain.bias is None
+    with torch.no_grad():
+        layer.bias.zero_()
+    plain.load_state_dict({"weight": layer.weight})
+    torch.testing.assert_close(plain(X), layer(X))
+    torch.testing.assert_close(plain.step(X[:, 0]), layer.step(X[:, 0]))

@@ -29,3 +29,9 @@ def test_tied_embeddings_are_one_matrix_and_give_logits_of_unit_size():
     size = [sum(p.numel() for p in net.parameters()) for net in (untied, tied)]
     assert size[0] - size[1] == 7 * 4
     assert 0.1 < float(tied(torch.randint(7, (3, 9)))[0].std().detach()) < 3
+
+
+def test_the_norm_before_the_head_may_be_another():
+    norm = torch.nn.RMSNorm(4)
+    net = LanguageModel(7, 4, [RNN(make_cell("GRU", 4, 4))], False, norm)
+    assert net.head[0] is norm

@@ -55,9 +55,11 @@ class MatrixCell(Cell):
         key_size: K.
         value_size: V.
         decays_by_key: whether keys have decays of their own.
+        chunk_size: steps in a chunk of the engine `chunk`, a power of 2; None: what is fast.
     """
 
     decays_by_key = False
+    chunk_size: int | None = None
     heads: int
     key_size: int
     value_size: int
@@ -113,5 +115,7 @@ class MatrixCell(Cell):
         assert k is not None
         assert v is not None
         erase = k if steps.erase is steps.k else erase
-        y, last = matrix_scan(steps.q, k, v, steps.g, erase, beta, 1.0, state, True)
+        y, last = matrix_scan(
+            steps.q, k, v, steps.g, erase, beta, 1.0, state, True, chunk_size=self.chunk_size
+        )
         return (y if steps.skip is None else y + steps.skip).flatten(-2), last

@@ -25,6 +25,7 @@ class CausalConvolution(SequenceLayer):
     Args:
         size: D, the number of channels.
         kernel: K, how many steps an output sees, its own included.
+        bias: whether there is b.
         device: of the parameters.
         dtype: of the parameters.
 
@@ -39,6 +40,7 @@ class CausalConvolution(SequenceLayer):
         size: int,
         kernel: int = 4,
         *,
+        bias: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -47,7 +49,8 @@ class CausalConvolution(SequenceLayer):
             raise ArgumentError(f"kernel must be at least 1; got {kernel!r}.")
         self.size, self.kernel = size, kernel
         self.weight = nn.Parameter(torch.empty(kernel, size, device=device, dtype=dtype))
-        self.bias = nn.Parameter(torch.empty(size, device=device, dtype=dtype))
+        shift = nn.Parameter(torch.empty(size, device=device, dtype=dtype)) if bias else None
+        self.register_parameter("bias", shift)
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -(kernel**-0.5), kernel**-0.5)
 
@@ -66,7 +69,7 @@ class CausalConvolution(SequenceLayer):
             x = x.masked_fill(~valid, 0)
         window = _Window.of(self.initial_state(batch) if state is None else state, x, options)
         shifts = range(self.kernel)
-        y = self.bias + sum(self.weight[k] * window.shifted(k, steps) for k in shifts)
+        y = self._shift(sum(self.weight[k] * window.shifted(k, steps) for k in shifts))
         if options.lengths is not None:
             y = y.masked_fill(~valid, 0)
         state = window.before(ends)[:, 0]
@@ -81,7 +84,11 @@ class CausalConvolution(SequenceLayer):
         """Run one step of a stream; see `SequenceLayer.step`."""
         past = self.initial_state(x.shape[0]) if state is None else state
         window = torch.cat([past, x[:, None]], 1)
-        return self.bias + (self.weight * window).sum(1), window[:, 1:]
+        return self._shift((self.weight * window).sum(1)), window[:, 1:]
+
+    def _shift(self, y: Any) -> Tensor:
+        found: Tensor = y if self.bias is None else y + self.bias
+        return found
 
     def extra_repr(self) -> str:
         """The sizes, for `print`."""

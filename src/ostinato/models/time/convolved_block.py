@@ -15,7 +15,6 @@ from torch import Tensor
 
 from ostinato.core.sequence import valid_steps
 from ostinato.core.state import State
-from ostinato.models.time.causal_convolution import CausalConvolution
 from ostinato.over.layer import Options, SequenceLayer
 from ostinato.over.time import RNN
 
@@ -30,7 +29,7 @@ class ConvolvedBlock(SequenceLayer):
     and the cell's.
     """
 
-    convolution: CausalConvolution
+    convolution: SequenceLayer
     recurrence: RNN
 
     @abstractmethod

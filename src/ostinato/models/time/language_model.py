@@ -20,6 +20,7 @@ class LanguageModel(SequenceModel):
         width: D, of every block.
         blocks: the layers, lowest first.
         tied: predict with the transposed matrix of the embedding.
+        norm: before the head; None: layer norm without shift.
         device: of the parameters.
         dtype: of the parameters.
     """
@@ -30,6 +31,7 @@ class LanguageModel(SequenceModel):
         width: int,
         blocks: Iterable[SequenceLayer],
         tied: bool,
+        norm: nn.Module | None = None,
         *,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -41,5 +43,5 @@ class LanguageModel(SequenceModel):
         if tied:
             head.weight = embedding.weight
         stack = Stack(blocks)
-        norm = nn.LayerNorm(width, bias=False, device=device, dtype=dtype)
+        norm = norm or nn.LayerNorm(width, bias=False, device=device, dtype=dtype)
         super().__init__(embedding, stack, nn.Sequential(norm, head))
