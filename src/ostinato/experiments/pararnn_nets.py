@@ -92,7 +92,7 @@ def fit(
     losses, state = list[float](), None
     for step in steps:
         given = task.batch(step, batch)
-        answers, last = model(given.inputs, state, resets=given.resets)
+        answers, last = model(given.inputs, state, given.lengths, given.resets)
         state = detach(last) if task.continues else None
         loss = task.loss(answers, given)
         optimizer.zero_grad()

@@ -1,0 +1,80 @@
+"""DeltaProduct: states that are tracked by products of reflections.
+
+J. Siems, T. Carstensen, A. Zela, F. Hutter, M. Pontil, R. Grazzi, "DeltaProduct: Improving
+State-Tracking in Linear RNNs via Householder Products", NeurIPS 2025, arXiv 2502.10297.
+
+What the paper claims, and where it is measured: which groups one layer tracks with how many
+updates a step, within and beyond the length of training (`deltaproduct_groups`); that negative
+eigenvalues are needed (everywhere, for parity in `deltaproduct_parity`); tasks of the Chomsky
+hierarchy (`deltaproduct_arithmetic`). The paper trains on two million words of 128 elements for
+100 epochs; the small scale has 51,200 words of 32, and S3 only. Its language models, trained on 19
+billion tokens and more, are not trained here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ostinato.experiments import (
+    deltaproduct_arithmetic,
+    deltaproduct_groups,
+    deltaproduct_parity,
+)
+from ostinato.experiments.deltaproduct_nets import Training
+from ostinato.experiments.experiment import Experiment, Measurement, Track
+
+__papers__ = ("deltaproduct",)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes of the parts.
+
+    Attributes:
+        groups: of word problems.
+        parity: of parity.
+        arithmetic: of modular arithmetic.
+    """
+
+    groups: deltaproduct_groups.Size
+    parity: deltaproduct_parity.Size
+    arithmetic: deltaproduct_arithmetic.Size
+
+
+def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
+    """All parts, one after the other."""
+    parts = (
+        deltaproduct_parity.measure(scale.parity, seeds, track),
+        deltaproduct_groups.measure(scale.groups, seeds, track),
+        deltaproduct_arithmetic.measure(scale.arithmetic, seeds, track),
+    )
+    values = {claim: value for part in parts for claim, value in part.values.items()}
+    return Measurement(values, [panel for part in parts for panel in part.panels])
+
+
+EXPERIMENT = Experiment(
+    slug="deltaproduct",
+    title="DeltaProduct: word problems of groups, parity, modular arithmetic",
+    claims=(
+        *deltaproduct_parity.CLAIMS,
+        *deltaproduct_groups.CLAIMS,
+        *deltaproduct_arithmetic.CLAIMS,
+    ),
+    scales={
+        "small": Scale(
+            deltaproduct_groups.Size({"S3": 2}, 32, Training(64, 4, updates=400, batch=128)),
+            deltaproduct_parity.Size(Training(32, 4, updates=300)),
+            deltaproduct_arithmetic.Size(Training(64, 4, updates=400)),
+        ),
+        "paper": Scale(
+            deltaproduct_groups.Size(
+                {"S3": 2, "S4": 2, "A5": 2, "S5": 4},
+                128,
+                Training(128, 8, updates=5000, batch=2048, rate=1e-3),
+            ),
+            deltaproduct_parity.Size(Training(32, 4, updates=2000)),
+            deltaproduct_arithmetic.Size(Training(128, 8, updates=20_000, batch=128)),
+        ),
+    },
+    measure=measure,
+)
