@@ -51,6 +51,27 @@ def test_the_inputs_of_an_upper_layer_are_the_outputs_below(subject):
     torch.testing.assert_close(lower.states, subject.x)  # a GRU puts out its state
 
 
+def test_a_recurrence_inside_of_a_block(tmp_path, quick_compile):
+    task = make_task("running_parity", held_out_steps=12)
+    options = {"num_heads": 2, "head_dim": 4}
+    config = TrainConfig(
+        out=tmp_path,
+        model="DeltaProduct",
+        model_options=options,
+        engine="chunk",
+        hidden_size=8,
+        layers=2,
+        steps=1,
+    )
+    model = build_model(config, Ports.of(task))
+    subject = Subject(model, task, layer=1, sequences=3, steps=9)
+    block, below = model.layer.layers[1], model.layer.layers[0](model.encoder(subject.batch.inputs))
+    torch.testing.assert_close(subject.x, block.layer.read(block.norm(below[0])))
+    assert "run" not in vars(subject.rnn)
+    assert analyze("rank", subject).ranks.shape == (3, 9, 2)
+    assert analyze("keys", subject).shares.shape == (2, 4)
+
+
 def test_a_layer_that_is_not_there_is_named(subject):
     with pytest.raises(ArgumentError, match="no layer 2"):
         _ = Subject(subject.model, subject.task, 2).x

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ostinato.analysis.derivative import flatten
 from ostinato.core.cell import Cell
 from ostinato.core.errors import ArgumentError
-from ostinato.core.state import map_state
+from ostinato.core.state import State, map_state
 from ostinato.models.sequence_model import SequenceModel
-from ostinato.over.time import RNN, Stack
+from ostinato.over.layer import Options
+from ostinato.over.time import RNN
 from ostinato.tasks.task import Batch, Task
 
 
@@ -22,9 +24,10 @@ class Subject:
     """A layer of a model, with sequences of its task.
 
     Attributes:
-        model: a trained model whose layer is a `Stack` of `RNN`s, or one `RNN`.
+        model: a trained model in whose layers there are `RNN`s that run along time, be they the
+            layers or inside of blocks.
         task: what it was trained on.
-        layer: the number of the layer, from 0.
+        layer: the number of the `RNN`, from 0.
         sequences: how many held-out sequences are looked at.
         steps: the most steps of each; None: all.
     """
@@ -42,12 +45,13 @@ class Subject:
         Raises:
             ArgumentError: if the model has no such layer.
         """
-        found = [each for each in self._layers if isinstance(each, RNN)]
-        if not 0 <= self.layer < len(found) == len(self._layers):
+        recurrent = (each for each in self.model.layer.modules() if isinstance(each, RNN))
+        found = [each for each in recurrent if not each.reverse]
+        if not 0 <= self.layer < len(found):
             raise ArgumentError(
                 f"There is no layer {self.layer} to analyze: expected a model with layers of "
-                f"kind RNN, numbered from 0; this one has {len(found)} such layers of "
-                f"{len(self._layers)}."
+                "kind RNN that run along time, numbered from 0; this one has "
+                f"{len(found)} of them."
             )
         return found[self.layer]
 
@@ -73,12 +77,21 @@ class Subject:
     @cached_property
     def x(self) -> Tensor:
         """What the layer reads, (B, T, D)."""
-        self.rnn  # noqa: B018  # the layer must exist before those below it are run
-        with torch.no_grad():
-            y: Tensor = self.model.eval().encoder(self.batch.inputs)
-            for layer in self._layers[: self.layer]:
-                y = layer(y)[0]
-        return y
+        rnn, read = self.rnn, []
+
+        def listen(x: Any, state: State | None, options: Options) -> tuple[Any, ...]:
+            read.append(x)
+            return RNN.run(rnn, x, state, options)
+
+        # Blocks call `run`, which no hook of a module sees.
+        rnn.run = listen  # type: ignore[method-assign]
+        try:
+            with torch.no_grad():
+                self.model.eval()(self.batch.inputs)
+        finally:
+            del rnn.run
+        found: Tensor = read[0]
+        return found
 
     @cached_property
     def states(self) -> Tensor:
@@ -95,8 +108,3 @@ class Subject:
         if targets.is_floating_point() and targets.shape[-1] == 1:
             return targets[..., 0]
         return targets
-
-    @property
-    def _layers(self) -> list[nn.Module]:
-        layer = self.model.layer
-        return [*layer.layers] if isinstance(layer, Stack) else [layer]

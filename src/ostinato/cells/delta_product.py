@@ -16,7 +16,7 @@ which begins with e^{A_log} uniform in [0, 16] and steps softplus(b_g) log-unifo
 Source: Siems, Carstensen, Zela, Hutter, Pontil & Grazzi 2025, "DeltaProduct: Improving
 State-Tracking in Linear RNNs via Householder Products", arXiv 2502.10297.
 Deviation: the output is that of the recurrence; convolutions before it, normalisation, output gate
-and output map after it stand outside.
+and output map after it stand outside, in `models.time.delta_product_layer`.
 """
 
 from __future__ import annotations
