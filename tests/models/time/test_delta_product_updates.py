@@ -8,6 +8,10 @@ from torch.nn import functional as F
 
 import ostinato as ost
 from ostinato.cells.delta_product import DeltaProductCell
+from ostinato.compiler.fission import split
+from ostinato.compiler.structure import Pattern, structure
+from ostinato.compiler.trace import trace
+from ostinato.core.errors import ArgumentError
 from ostinato.models.time.delta_product_updates import DeltaProductUpdates
 
 F64 = torch.float64
@@ -77,6 +81,23 @@ def test_naive_chunks_loop_and_steps_are_one(updates, quick_compile):
         for t in range(steps):
             y, state = layer.step(x[:, t], state)
             torch.testing.assert_close(y, found[0][0][:, t], atol=1e-12, rtol=0)
+
+
+def test_the_compiler_finds_the_core_to_be_affine():
+    inner = cell(heads=4)
+    x = torch.randn(2, inner.input_size, dtype=F64)
+    found = structure(
+        split(trace(lambda state, x: inner(x, state)[::-1], inner.initial_state(2), x))
+    )
+    assert found.verified
+    assert found.affine
+    assert found.pattern is not Pattern.DENSE
+
+
+def test_the_size_of_a_chunk_is_a_power_of_two():
+    inner = cell(chunk_size=48)
+    with pytest.raises(ArgumentError, match="chunk_size must be a power of 2; got 48"):
+        ost.RNN(inner, "chunk")(torch.randn(1, 3, inner.input_size, dtype=F64))
 
 
 def test_it_keeps_the_contract(quick_compile):

@@ -47,9 +47,6 @@ class DeltaProductBlock(SequenceLayer):
         dtype: of the parameters.
 
     Shapes: x and output (B, T, D); the state is the layer's.
-
-    Raises:
-        ArgumentError: if the options do not fit together.
     """
 
     def __init__(
