@@ -143,8 +143,8 @@ class DeltaProductConfig:
 PUBLISHED = {"392M": (1024, {1: 12, 2: 8, 3: 6})}
 """By size: the width, and heads for each number of updates.
 
-Heads of 128 and 24 layers are the paper's; the width, 32,000 symbols whose embedding is tied, and no
-output gate come to its size.
+Heads of 128 and 24 layers are the paper's; the width, 32,000 symbols whose embedding is tied, and
+no output gate come to its size.
 """
 
 
