@@ -3,7 +3,7 @@
 One layer reads elements of a group and says at every step what their product is. Two reflections
 make a rotation, so two updates track S3, and S4 and A5 too, the rotations of the cube and of the
 icosahedron; S5 takes four. One update fails on all of them, and so does any number of them if no
-eigenvalue is negative. After training, the keys that write lie in few dimensions.
+eigenvalue is negative.
 """
 
 from __future__ import annotations

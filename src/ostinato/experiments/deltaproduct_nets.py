@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from ostinato.experiments.experiment import Track
 from ostinato.experiments.pararnn_nets import fit
-from ostinato.models.time.delta_product import DeltaProductBlock, DeltaProductClassifier
+from ostinato.models.time.delta_product import DeltaProductClassifier
 from ostinato.models.time.delta_product_layer import DeltaProductConfig
 from ostinato.tasks.task import Symbols, Task
 
@@ -79,11 +78,3 @@ def trained(
     net = build(task, shape, training)
     steps = track(range(training.updates), f"{name}, {shape}, seed {seed}")
     return net, fit(net, task, steps, training.updates, training.rate, training.batch)
-
-
-@torch.no_grad()
-def read_by_cell(net: DeltaProductClassifier, symbols: Tensor) -> Tensor:
-    """What the recurrence of the first layer reads for symbols (B, T)."""
-    block = net.layer.get_submodule("layers.0")
-    assert isinstance(block, DeltaProductBlock)
-    return block.layer.read(block.norm(net.encoder(symbols)))
