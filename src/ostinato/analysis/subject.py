@@ -24,8 +24,8 @@ class Subject:
     """A layer of a model, with sequences of its task.
 
     Attributes:
-        model: a trained model in whose layers there are `RNN`s that run along time, be they the
-            layers or inside of blocks.
+        model: a trained model with layers of kind `RNN` that run along time, alone or inside of
+            blocks.
         task: what it was trained on.
         layer: the number of the `RNN`, from 0.
         sequences: how many held-out sequences are looked at.
