@@ -56,8 +56,9 @@ WRAPPERS = {
 }
 
 
-# Wrappers see a matrix as the state in GatedLinearAttention, and nothing new in waves.
+# Wrappers see a matrix as the state in GatedLinearAttention already, gated elements in ParaGRU.
 SLOW = (
+    "ELSTM",
     "DeltaNet",
     "GatedDeltaNet",
     "DeltaProduct",

@@ -58,7 +58,7 @@ def compare(cell, segments, size=3, **masks):
 
 
 # One of a kind; all shipped cells are compared entry by entry in tests/compiler.
-KINDS = ["Elman", "GRU", "LSTM", "LRU", "LayerNormElman", "MinGRU", "ParaLSTM", "S5"]
+KINDS = ["ELSTM", "Elman", "GRU", "LSTM", "LRU", "LayerNormElman", "MinGRU", "ParaLSTM", "S5"]
 
 
 @pytest.mark.parametrize(
