@@ -54,6 +54,20 @@ def test_guessing_loss_is_that_of_a_model_that_knows_when():
     assert loss == pytest.approx(task.describe()["guessing"]["loss"])
 
 
+def test_without_a_delay_the_first_blank_asks_for_the_first_symbol():
+    task = CopyTask(symbols=2, length=3, delay=0, recall_only=True)
+    batch = task.batch(0, 20)
+    for inputs, targets in zip(batch.inputs.tolist(), batch.targets.tolist(), strict=True):
+        assert inputs[3:] == targets[:3] == [0, 0, 0]
+        assert inputs[:3] == targets[3:]
+    assert batch.weights.tolist() == [[0, 0, 0, 1, 1, 1]] * 20
+    outputs = torch.full((20, 6, 3), -math.inf)
+    outputs[..., 1:] = 0
+    outputs[:, :3] = 0  # what is said of blanks does not count
+    loss = float(task.loss(outputs, batch))
+    assert loss == pytest.approx(task.describe()["guessing"]["loss"]) == math.log(2)
+
+
 def test_shortest_is_checked():
     with pytest.raises(ArgumentError, match="shortest must be from 1 to length=10; got 11"):
         CopyTask(shortest=11)

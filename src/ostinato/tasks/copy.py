@@ -7,7 +7,9 @@ arXiv 1511.06464:
     target  ␣ × (L + delay)                     s_1 … s_L
 
 With `shortest`, L is drawn for each row from shortest … length, as A. Graves, G. Wayne,
-I. Danihelka, 2014, arXiv 1410.5401, train on lengths from 1 to 20.
+I. Danihelka, 2014, arXiv 1410.5401, train on lengths from 1 to 20. With a delay of 0 there is no
+marker: the first blank asks for the first symbol. So, with two symbols and a loss over the recall
+alone, K. Irie, A. Gopalakrishnan, J. Schmidhuber, 2024, arXiv 2305.19044, have it.
 """
 
 from __future__ import annotations
@@ -27,15 +29,18 @@ from ostinato.tasks.task import Batch, Symbols
 class CopyTask(GeneratedTask):
     """Recall symbols after a delay; 0 is the blank ␣, 1 … symbols the data, symbols+1 the marker.
 
-    The loss is over all steps, as in the paper; the accuracy is over the steps of recall, since
-    blanks are easy. Trivial scores: an accuracy of 1/symbols, and a loss of
-    length · ln(symbols) / (2 · length + delay) for a model that knows only when to recall.
+    The loss is over all steps, as in the paper, unless `recall_only`; the accuracy is over the
+    steps of recall, since blanks are easy. Trivial scores: an accuracy of 1/symbols, and a loss of
+    length · ln(symbols) / (2 · length + delay) for a model that knows only when to recall, or
+    ln(symbols) over the recall alone.
 
     Args:
         symbols: how many different symbols there are to remember.
         length: how many symbols are remembered, at most.
-        delay: how many steps lie between the last of them and the first to recall, at least 1.
+        delay: how many steps lie between the last of them and the first to recall; 0: no
+            marker.
         shortest: how many are remembered at least; None: always `length`.
+        recall_only: whether blanks do not count in the loss.
         seed: what all batches derive from.
         held_out_sequences: the size of the held-out set.
     """
@@ -50,15 +55,18 @@ class CopyTask(GeneratedTask):
         length: int = 10,
         delay: int = 100,
         shortest: int | None = None,
+        recall_only: bool = False,
         seed: int = 0,
         held_out_sequences: int = 1000,
     ) -> None:
         super().__init__(seed, held_out_sequences)
         require_at_least(2, symbols=symbols)
-        require_at_least(1, length=length, delay=delay)
+        require_at_least(1, length=length)
+        require_at_least(0, delay=delay)
         if shortest is not None and not 1 <= shortest <= length:
             raise ArgumentError(f"shortest must be from 1 to length={length}; got {shortest}.")
         self.symbols, self.length, self.delay, self.shortest = symbols, length, delay, shortest
+        self.recall_only = recall_only
         self.inputs, self.outputs = Symbols(symbols + 2), Symbols(symbols + 1)
 
     def draw(self, generator: torch.Generator, batch_size: int) -> Batch:
@@ -68,10 +76,12 @@ class CopyTask(GeneratedTask):
         kept = torch.randint(least, self.length + 1, (batch_size, 1), generator=generator)
         step = torch.arange(2 * self.length + self.delay).expand(batch_size, -1)
         inputs = self._laid(data, step, kept)
-        inputs = inputs.masked_fill(step == kept + self.delay - 1, self.symbols + 1)
+        if self.delay:
+            inputs = inputs.masked_fill(step == kept + self.delay - 1, self.symbols + 1)
         targets = self._laid(data, step - kept - self.delay, kept)
         lengths = None if self.shortest is None else (2 * kept + self.delay).flatten()
-        return Batch(inputs, targets, lengths=lengths)
+        weights = (targets != 0).float() if self.recall_only else None
+        return Batch(inputs, targets, lengths, weights=weights)
 
     def score(self, outputs: Tensor, batch: Batch) -> tuple[float, float]:
         """How many symbols were recalled, and how many there were; outputs (B, T, symbols+1)."""
@@ -81,7 +91,7 @@ class CopyTask(GeneratedTask):
 
     def describe(self) -> dict[str, Any]:
         """The seed and what guessing scores."""
-        steps = 2 * self.length + self.delay
+        steps = self.length if self.recall_only else 2 * self.length + self.delay
         loss = self.length * math.log(self.symbols) / steps
         return {"seed": self.seed, "guessing": {"accuracy": 1 / self.symbols, "loss": loss}}
 
