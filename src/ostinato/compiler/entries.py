@@ -86,7 +86,7 @@ def entries(fission: Fission) -> Entries:
     places = [
         place
         for number, node in enumerate(fission.constants)
-        if _trained(node, fission)
+        if trained(node, fission)
         for place in _places(node, number, fission)
     ]
     found = tuple(entry for _, entry in places)
@@ -98,22 +98,24 @@ _Place = tuple[fx.Node, Entry]
 """The product, or the vector itself, and the entry."""
 
 
-def _trained(node: fx.Node, fission: Fission) -> bool:
-    """Whether a constant is computed from a tensor that a gradient is wanted of."""
-    pending = [node]
+def trained(node: fx.Node, fission: Fission) -> list[Tensor]:
+    """The tensors a gradient is wanted of that a constant is computed from."""
+    pending, found = [node], []
     while pending:
-        found = pending.pop()
-        pending.extend(found.all_input_nodes)
-        value = fission.trace.constants.get(found.name)
+        each = pending.pop()
+        pending.extend(each.all_input_nodes)
+        value = fission.trace.constants.get(each.name)
         if value is not None and value.requires_grad:
-            return True
-    return False
+            found.append(value)
+    return found
 
 
 def _places(node: fx.Node, number: int, fission: Fission) -> list[_Place]:
     """The products that a matrix enters, or the vector itself."""
     users = [user for user in node.users if fission.kinds.get(user) in _BY_ROW]
     shape = tuple(node.meta["val"].shape)
+    if not users:
+        return []
     if len(shape) in (2, 3) and all(_multiplies(user, node) for user in users):
         parts, inner, outer = (1, *shape)[-3:]
         return [(user, Entry(number, parts, inner, outer, True)) for user in users]

@@ -12,6 +12,7 @@ from ostinato.wrap.normalise import Normalised as Normalised
 from ostinato.wrap.rate_map import RateMap as RateMap
 from ostinato.wrap.residual import Residual as Residual
 from ostinato.wrap.runge_kutta import RungeKutta as RungeKutta
+from ostinato.wrap.stacked import Stacked as Stacked
 from ostinato.wrap.weights import LowRank as LowRank
 from ostinato.wrap.weights import Mask as Mask
 from ostinato.wrap.weights import parametrise as parametrise
@@ -30,6 +31,7 @@ __all__ = [
     "RecurrentDropout",
     "Residual",
     "RungeKutta",
+    "Stacked",
     "VariationalDropout",
     "Wrapper",
     "Zoneout",

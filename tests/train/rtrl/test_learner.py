@@ -1,3 +1,5 @@
+import gc
+
 import pytest
 import torch
 from torch import nn
@@ -7,7 +9,8 @@ from ostinato import wrap
 from ostinato.cells import cell_names, make_cell
 from ostinato.core.errors import ArgumentError, CellError
 from ostinato.core.state import leaves
-from ostinato.train.rtrl.learner import RTRL
+from ostinato.train import checkpoint
+from ostinato.train.rtrl.learner import RTRL, Carried
 
 F64 = torch.float64
 
@@ -154,6 +157,65 @@ def test_truncated_is_backpropagation_through_the_segment():
         torch.testing.assert_close(a, b)
 
 
+def stack_of(*names):
+    return ost.Stack([ost.RNN(shaken(n, 3 if not i else 4, 4)) for i, n in enumerate(names)])
+
+
+def test_of_a_stack_the_last_layer_is_exact_and_those_below_are_truncated():
+    stack, x = stack_of("ParaGRU", "ELSTM"), torch.randn(2, 6, 3, dtype=F64)
+    weights = torch.randn(2, 6, 4, dtype=F64)
+    y, _ = stack(x)
+    whole = torch.autograd.grad((y * weights).sum(), list(stack.parameters()))
+    learner, carried, total = RTRL(stack), None, [torch.zeros_like(g) for g in whole]
+    for own in (slice(0, 2), slice(2, 6)):
+        y, carried = learner(x[:, own], carried)
+        found = torch.autograd.grad((y * weights[:, own]).sum(), list(stack.parameters()))
+        total = [a + b for a, b in zip(total, found, strict=True)]
+    names = [name for name, _ in stack.named_parameters()]
+    for name, a, b in zip(names, total, whole, strict=True):
+        assert torch.allclose(a, b, rtol=1e-10, atol=1e-12) == name.startswith("layers.1"), name
+
+
+def test_as_one_cell_a_stack_is_exact():
+    compare(wrap.Stacked([shaken("ParaGRU", 3, 4), shaken("ELSTM", 4, 4)]), [2, 1, 3])
+
+
+def test_what_is_carried_fades():
+    rnn, x = ost.RNN(shaken("ParaGRU", 3, 4)), torch.randn(2, 4, 3, dtype=F64)
+    weights = torch.randn(2, 4, 4, dtype=F64)
+    none, half, all_of_it = (
+        torch.cat([g.flatten() for g in forward_in_time(learner, x, weights, [2, 2])[0]])
+        for learner in (RTRL(rnn, decay=0), RTRL(rnn, decay=0.5), RTRL(rnn))
+    )
+    torch.testing.assert_close(half, (none + all_of_it) / 2)
+    truncated, _ = forward_in_time(RTRL(rnn, "truncated"), x, weights, [2, 2])
+    torch.testing.assert_close(none, torch.cat([g.flatten() for g in truncated]))
+
+
+def test_under_autocast_sensitivities_stay_float32():
+    rnn = ost.RNN(shaken("ELSTM", 3, 4, dtype=torch.float32))
+    x, weights = torch.randn(2, 6, 3), torch.randn(2, 6, 4)
+    expected, _ = forward_in_time(RTRL(rnn), x, weights, [3, 1, 2])
+    with torch.autocast("cpu", torch.bfloat16):
+        found, carried = forward_in_time(RTRL(rnn), x, weights, [3, 1, 2])
+    assert {s.dtype for s in carried.kept} == {torch.float32}
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=0.05, atol=0.05)
+
+
+def test_saved_between_segments_it_goes_on_as_if_never_stopped(tmp_path):
+    stack, x = stack_of("LSTM", "ParaGRU"), torch.randn(2, 5, 3, dtype=F64)
+    learner = RTRL(stack)
+    _, carried = learner(x[:, :3])
+    checkpoint.save(tmp_path, 3, {"carried": tuple(carried)})
+    loaded = Carried(*checkpoint.load(checkpoint.latest(tmp_path))["carried"])
+    gradients = []
+    for each, own in ((carried, learner), (loaded, RTRL(stack))):
+        y, _ = own(x[:, 3:], each)
+        gradients.append(torch.autograd.grad(y.square().sum(), list(stack.parameters())))
+    assert all(map(torch.equal, *gradients))
+
+
 def test_without_gradients_wanted_only_the_rest_is_learned():
     cell = shaken("ParaGRU", 3, 4)
     cell.input.weight.requires_grad_(False)
@@ -176,6 +238,10 @@ def test_what_cannot_be_done_is_refused():
     learned = ost.RNN(make_cell("GRU", 3, 4), learn_initial_state=True)
     with pytest.raises(ArgumentError, match="initial state that is learned"):
         RTRL(learned)(torch.zeros(1, 2, 3))
+    with pytest.raises(ArgumentError, match=r"decay must be in \[0, 1\]; got 2"):
+        RTRL(ost.RNN(make_cell("GRU", 3, 4)), decay=2)
+    with pytest.raises(ArgumentError, match=r"without dropout; got 0\.5"):
+        RTRL(ost.Stack([ost.RNN(make_cell("GRU", 3, 4))], dropout=0.5))
     noisy = ost.RNN(wrap.Zoneout(make_cell("GRU", 3, 4), 0.1))
     with pytest.raises(ArgumentError, match="draws no noise"):
         RTRL(noisy)(torch.zeros(1, 2, 3))
@@ -198,12 +264,22 @@ def test_a_constant_that_is_not_followed_is_named():
         RTRL(ost.RNN(Gathered()))(torch.zeros(1, 2, 3))
 
 
-def test_what_is_carried_does_not_grow():
-    learner = RTRL(ost.RNN(shaken("ParaGRU", 2, 4)))
-    carried, sizes = None, set()
-    for _ in range(30):
-        y, carried = learner(torch.randn(1, 5, 2, dtype=F64), carried)
+@pytest.mark.parametrize("steps", [10**4, pytest.param(10**6, marks=pytest.mark.slow)])
+def test_memory_does_not_grow_with_the_steps(steps):
+    rnn, segment = ost.RNN(shaken("ParaGRU", 2, 4)), 100
+    learner, carried, alive = RTRL(rnn), None, []
+    for step in range(0, steps, segment):
+        y, carried = learner(torch.randn(1, segment, 2, dtype=F64), carried)
         y.sum().backward()
-        sizes.add(sum(leaf.numel() for leaf in leaves(tuple(carried))))
-    assert len(sizes) == 1
+        if step in (steps // 5, steps - segment):
+            alive.append(tensors_alive())
+    assert alive[0] == alive[1]
     assert all(not leaf.requires_grad for leaf in leaves(tuple(carried)))
+    assert all(leaf.isfinite().all() for leaf in leaves(tuple(carried)))
+
+
+def tensors_alive():
+    """How many tensors there are, and the numbers in them; a graph that grew would hold more."""
+    gc.collect()
+    found = [each for each in gc.get_objects() if type(each) is torch.Tensor]
+    return len(found), sum(each.numel() for each in found)

@@ -23,7 +23,8 @@ from ostinato.core.recurrence import Recurrence
 from ostinato.core.sequence import zero_padding
 from ostinato.core.state import State, detach, leaves, rows_like
 from ostinato.over.layer import Options
-from ostinato.over.time import RNN
+from ostinato.over.time import RNN, Stack
+from ostinato.train.rtrl.cost import Cost, cost_of
 from ostinato.train.rtrl.methods import Kept, Plan, check_method, plan
 from ostinato.train.rtrl.sensitivities import Segment
 
@@ -36,10 +37,12 @@ class Carried(NamedTuple):
     Attributes:
         state: of the cell, leaves (B, ...).
         kept: its sensitivities; None before the first segment.
+        below: the states of the layers below; None if there are none.
     """
 
     state: State
     kept: tuple[Tensor, ...] | None = None
+    below: State = None
 
 
 class RTRL:
@@ -55,36 +58,45 @@ class RTRL:
             optimizer.zero_grad()
 
     Exact for every cell whose constants enter by products with the rows or element by element
-    (`entries`); the cost depends on how its units mix, see `cost`. Only the parameters of this
-    layer are followed back beyond the segment: layers below receive the gradient of the segment,
-    which is truncated backpropagation.
+    (`entries`); the cost depends on how its units mix, see `explain`. Of a `Stack` the last layer
+    is learned so. What lies below it, as an embedding does, receives the gradient of the segment,
+    which is truncated backpropagation: two layers are one dense recurrence, and exact only as one
+    cell, `wrap.Stacked`, at its cost.
+
+    Where weights change between segments, sensitivities are partly those of older weights: kept
+    as they are, faded by `decay`, or computed anew by `Replay`.
 
     R. J. Williams, D. Zipser, Neural Computation 1, 1989; K. Irie, A. Gopalakrishnan,
     J. Schmidhuber, ICLR 2024, arXiv 2305.19044.
 
     Args:
-        rnn: a layer over a cell; its engine runs the segments.
+        layer: a layer over a cell, or a stack of layers; their engines run the segments.
         method: "exact"; "snap", what a parameter reaches within `order` steps; "rflo", without
             what the state does through recurrent products; "uoro", of rank one and unbiased;
             "truncated", none: backpropagation through the segment alone.
         order: n of SnAp-n.
         generator: of the signs of "uoro"; None: torch's own.
+        decay: what of the sensitivities goes on to the next segment.
 
     Raises:
-        ArgumentError: if there is no such method, or the layer runs in reverse.
+        ArgumentError: if there is no such method, `decay` is not in [0, 1], or the layer is not
+            one that goes forward in time.
     """
 
     def __init__(
         self,
-        rnn: RNN,
+        layer: RNN | Stack,
         method: str = "exact",
         order: int = 1,
         generator: torch.Generator | None = None,
+        decay: float = 1.0,
     ) -> None:
-        if rnn.reverse:
-            raise ArgumentError("RTRL goes forward in time; got a layer with reverse=True.")
         check_method(method, order)
-        self.rnn, self.method, self.order, self.generator = rnn, method, order, generator
+        if not 0 <= decay <= 1:
+            raise ArgumentError(f"decay must be in [0, 1]; got {decay}.")
+        self.below, self.rnn = _split(layer)
+        self.method, self.order, self.generator = method, order, generator
+        self.decay = decay
         self._plans: dict[Hashable, Plan] = {}
 
     def __call__(
@@ -109,30 +121,41 @@ class RTRL:
             ArgumentError: if the cell draws noise, or its initial state is learned.
             CellError: if a parameter enters the step in a way that is not followed; it is named.
         """
-        options = Options(lengths=lengths, resets=resets)
-        recurrence = self._recurrence(x, carried, options)
+        below = None if carried is None else carried.below
+        if self.below is not None:
+            x, below = self.below(x, below, lengths, resets)
+        recurrence = self._recurrence(x, carried, Options(lengths=lengths, resets=resets))
         prepared = self._plan(recurrence)
         init = leaves(recurrence.init)
         kept = None if carried is None else carried.kept
         if kept is None:
             kept = tuple(init[0].new_zeros(len(init[0]), *s) for s in prepared.kept.shapes(init))
+        elif self.decay < 1:
+            kept = prepared.kept.faded(kept, self.decay)
         fixed = prepared.constants()
         attached = _Attach.apply(prepared.kept, kept, len(init), *init, *fixed)  # type: ignore[no-untyped-call]
         state = pytree.tree_unflatten(attached, pytree.tree_structure(recurrence.init))
         y, last, states = self.rnn(x, state, lengths, resets, return_states=True)
         with torch.no_grad(), torch.autocast(init[0].device.type, enabled=False):
             kept = prepared.kept.advance(kept, _segment(recurrence, states, fixed))
-        return y, Carried(detach(last), kept)
+        return y, Carried(detach(last), kept, detach(below))
 
-    def cost(self, x: Any) -> int:
-        """How many numbers a row keeps beside its state, for inputs like x (B, T, D).
+    def explain(self, x: Any) -> Cost:
+        """What is kept of every parameter, for inputs like x (B, T, D); `print` it.
 
         Exact sensitivities of an element-by-element cell are as many as its parameters, for every
         leaf of the state; of a dense one as many for every number of the state.
         """
+        if self.below is not None:
+            with torch.no_grad():
+                x, _ = self.below(x)
         recurrence = self._recurrence(x, None, Options())
-        shapes = self._plan(recurrence).kept.shapes(leaves(recurrence.init))
-        return sum(torch.Size(shape).numel() for shape in shapes)
+        found = self._plan(recurrence)
+        return cost_of(self.rnn.cell, self.method, found, leaves(recurrence.init))
+
+    def cost(self, x: Any) -> int:
+        """How many numbers a row keeps beside its state, for inputs like x (B, T, D)."""
+        return self.explain(x).numbers
 
     def _recurrence(self, x: Any, carried: Carried | None, options: Options) -> Recurrence:
         found = self.rnn.recurrence(x, None if carried is None else carried.state, options)
@@ -152,10 +175,26 @@ class RTRL:
         x, h = leaves(recurrence.xs), leaves(recurrence.init)
         like = (*(leaf[0] for leaf in x), *h)
         kinds = ((leaf.shape[1:], leaf.dtype, leaf.device) for leaf in like)
-        key = (fingerprint(self.rnn.cell), *kinds)
+        device = h[0].device.type
+        narrow = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
+        key = (fingerprint(self.rnn.cell), narrow, *kinds)
         if key not in self._plans:
             self._plans = {key: plan(recurrence, self.method, self.order, self.generator)}
         return self._plans[key]
+
+
+def _split(layer: RNN | Stack) -> tuple[Stack | None, RNN]:
+    """The layers below, if any, and the last one, which is learned forward in time."""
+    layers = list(layer.layers) if isinstance(layer, Stack) else [layer]
+    last = layers[-1]
+    if not isinstance(last, RNN) or last.reverse:
+        raise ArgumentError(
+            "RTRL goes forward in time: it takes an RNN without reverse=True, or a Stack whose "
+            f"last layer is one; got {layer}."
+        )
+    if isinstance(layer, Stack) and layer.dropout:
+        raise ArgumentError(f"RTRL takes a Stack without dropout; got {layer.dropout}.")
+    return (Stack(layers[:-1]) if layers[:-1] else None), last  # type: ignore[arg-type]
 
 
 def _segment(recurrence: Recurrence, states: State, fixed: Sequence[Tensor]) -> Segment:
@@ -184,5 +223,6 @@ class _Attach(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *errors: Tensor) -> tuple[Any, ...]:
-        found = ctx.kind.gradients(ctx.kept, errors, ctx.fixed)
+        with torch.autocast(errors[0].device.type, enabled=False):
+            found = ctx.kind.gradients(ctx.kept, errors, ctx.fixed)
         return (None, None, None, *(None,) * ctx.count, *found)

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ostinato.compiler.entries import Entries, entries
+from ostinato.compiler.entries import Entries, entries, trained
 from ostinato.compiler.fission import split
 from ostinato.compiler.stages import Stages, stages
 from ostinato.compiler.trace import TraceError, trace
@@ -30,8 +30,14 @@ class Kept(Protocol):
     def shapes(self, carry: Sequence[Tensor]) -> list[tuple[int, ...]]:
         """Of what a row keeps, given the leaves of the state."""
 
+    def owners(self) -> list[int | None]:
+        """The entry that each tensor kept belongs to; None: to all."""
+
     def advance(self, kept: Sequence[Tensor], segment: Segment) -> tuple[Tensor, ...]:
         """What is kept after a segment."""
+
+    def faded(self, kept: Sequence[Tensor], factor: float) -> tuple[Tensor, ...]:
+        """Sensitivities times a factor."""
 
     def gradients(
         self, kept: Sequence[Tensor], errors: Sequence[Tensor], fixed: Sequence[Tensor]
@@ -46,10 +52,14 @@ class Plan:
     Attributes:
         kept: how sensitivities are kept.
         stages: of the step; its constants are computed with their gradient.
+        found: where these constants enter.
+        origins: the tensors that each constant is computed from.
     """
 
     kept: Kept
     stages: Stages
+    found: Entries
+    origins: Sequence[Sequence[Tensor]]
 
     def constants(self) -> list[Tensor]:
         """The constants of the step, from the parameters as they are now."""
@@ -76,7 +86,8 @@ def plan(
     parts = stages(fission)
     fixed = [each.detach() for each in parts.constants()]
     given = _Given(found, init, x, fixed)
-    return Plan(_kept(given, method, order, generator), parts)
+    origins = [trained(node, fission) for node in fission.constants]
+    return Plan(_kept(given, method, order, generator), parts, found, origins)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,15 @@ class RankOne:
         units = sum(leaf[0].numel() for leaf in carry)
         return [(units,), *((entry.size, entry.inner) for entry in self.found.found)]
 
+    def owners(self) -> list[int | None]:
+        """The entry that each tensor kept belongs to; s belongs to all."""
+        return [None, *range(len(self.found.found))]
+
+    def faded(self, kept: Sequence[Tensor], factor: float) -> tuple[Tensor, ...]:
+        """Sensitivities times a factor, which one side of the product takes."""
+        s, *thetas = kept
+        return (factor * s, *thetas)
+
     def advance(self, kept: Sequence[Tensor], segment: Segment) -> tuple[Tensor, ...]:
         """After a segment."""
         for part in segment.parts(1):

@@ -77,6 +77,14 @@ class Sensitivities:
         """(heads, K, n, D) of a block."""
         return block.heads, block.inside, block.width, self.found.found[block.entry].inner
 
+    def owners(self) -> list[int | None]:
+        """The entry that each tensor kept belongs to."""
+        return [block.entry for block in self.blocks]
+
+    def faded(self, kept: Sequence[Tensor], factor: float) -> tuple[Tensor, ...]:
+        """Sensitivities times a factor."""
+        return tuple(factor * s for s in kept)
+
     def in_order(self, part: Tensor) -> Tensor:
         """Of a block (heads, n, D) in the order of δ, (size, D)."""
         return part.flatten(0, 1)
@@ -186,7 +194,8 @@ def differentiate(
     ]
     j = arrange(known[: len(own)], block.heads).view(copies, rows, block.heads, copies)
     seen = [g.view(copies, rows, -1) for g in known[len(own) :]]
-    operands = [None if a is None else a.detach()[:rows] for a in results[count:]]
+    # Under autocast operands may be narrower than what is summed up of them.
+    operands = [None if a is None else a.detach()[:rows].to(new.dtype) for a in results[count:]]
     return j.permute(1, 2, 0, 3), seen, operands
 
 
