@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from ostinato.core.errors import ArgumentError
 from ostinato.train.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -15,7 +16,18 @@ MINUTES = 4.0
 """The budget of a run that is given none."""
 
 
-def train(*, sample: int = 400, **options: Annotated[Any, TrainConfig]) -> None:
+UNBOUNDED = 2**62
+"""Steps of a stream that nobody bounded."""
+
+
+def train(
+    *,
+    sample: int = 400,
+    online: bool = False,
+    follow: bool = False,
+    method: Literal["exact", "snap", "rflo", "uoro", "truncated"] = "exact",
+    **options: Annotated[Any, TrainConfig],
+) -> None:
     """Train a cell on a task, or on your own text.
 
     Without options: an LSTM learns to write Python from the source of the standard library,
@@ -23,8 +35,16 @@ def train(*, sample: int = 400, **options: Annotated[Any, TrainConfig]) -> None:
 
     Args:
         sample: how many characters a model of text writes at the end.
+        online: learn from standard input, or --text FILE, while it is read, each byte once.
+        follow: with online, wait at the end of the file for more.
+        method: with online, how gradients are carried on forward in time.
         options: the fields of TrainConfig.
     """
+    if online:
+        _learn_online(options, follow, method)
+        return
+    if follow or method != "exact":
+        raise ArgumentError("--follow and --method belong to --online; add it, or drop them.")
     if options["steps"] is None and options["minutes"] is None:
         options["minutes"] = MINUTES
     config = TrainConfig(**options)
@@ -45,6 +65,24 @@ def train(*, sample: int = 400, **options: Annotated[Any, TrainConfig]) -> None:
     elif result.score is not None:
         print(f"held-out score: {result.score:.4f} {result.metric}")
     _tell_files(result)
+
+
+def _learn_online(options: dict[str, Any], follow: bool, method: str) -> None:
+    if follow and options["text"] is None:
+        raise ArgumentError(
+            "--follow needs --text FILE; standard input is read until it is closed."
+        )
+    if options["steps"] is None and options["minutes"] is None:
+        options["steps"] = UNBOUNDED
+    from ostinato.train.follow import learn_stream
+
+    learner = learn_stream(TrainConfig(**options), method, follow)
+    tally = learner.tally
+    print(
+        f"learned {learner.position:,} bytes in {learner.step:,} updates: {tally.whole:.3f} bits "
+        f"per character of all, {tally.late:.3f} of late"
+    )
+    print(f"Go on with the same options and --resume; everything is in {learner.config.out}.")
 
 
 def _report_text(result: TrainResult, task: TextTask, cell: str, sample: int) -> None:
