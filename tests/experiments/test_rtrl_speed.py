@@ -33,4 +33,4 @@ def test_every_claim_is_measured_once_per_seed():
     measured = rtrl_speed.measure(rtrl_speed.Size(8, steps=3, back=(4, 8), repeats=3), 2, silent)
     assert set(measured.values) == set(rtrl_speed.CLAIMS)
     assert measured.values[rtrl_speed.MEMORY] == [1, 1]
-    assert [curve.label for curve in measured.panels[0].curves][0] == "RTRL"
+    assert next(curve.label for curve in measured.panels[0].curves) == "RTRL"

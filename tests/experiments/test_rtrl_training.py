@@ -28,7 +28,7 @@ def test_every_claim_is_measured_once_per_seed():
 
 def test_online_a_segment_is_answered_before_it_is_learned():
     torch.manual_seed(0)
-    net = Net.begin(ELSTMCell(3, 4), 3, "exact", 1e-2)
+    net = Net.begin(ELSTMCell(3, 4), 3, "exact")
     batch = CopyTask(2, 2, 0, recall_only=True).batch(0, 5)
     before = net.head.weight.detach().clone()
     first, second = rtrl_training._online(net, batch, 2)

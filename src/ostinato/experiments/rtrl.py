@@ -54,7 +54,7 @@ EXPERIMENT = Experiment(
     scales={
         "small": Scale(
             rtrl_gradients.Size(units=8, steps=20, lengths=(2, 5, 10, 20)),
-            rtrl_training.Size(marked_updates=600, copy_updates=1000, copied=4, copy_units=48),
+            rtrl_training.Size(marked_updates=1000, copy_updates=1000, copied=4, copy_units=48),
             rtrl_speed.Size(units=128, steps=1000, back=(16, 64, 256, 1024), repeats=100),
         ),
         "paper": Scale(
