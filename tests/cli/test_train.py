@@ -87,6 +87,22 @@ def test_a_file_configures_a_run(configured, tmp_path):
     ]
 
 
+def test_a_stream_is_learned_while_it_is_read(tmp_path, capsys):
+    file, out = tmp_path / "log.txt", tmp_path / "run"
+    file.write_text("one line\n" * 4)
+    words = ["--cell=ELSTM", "--hidden-size=8", "--engine=reference", "--out", str(out)]
+    assert main(["train", "--online", "--text", str(file), *words]) == 0
+    assert "learned 36 bytes in 4 updates" in capsys.readouterr().out
+    assert list((out / "checkpoints").glob("step-00000004"))
+
+
+def test_what_belongs_to_streams_is_refused_elsewhere(capsys):
+    assert main(["train", "--follow"]) == 2
+    assert "belong to --online" in capsys.readouterr().err
+    assert main(["train", "--online", "--follow"]) == 2
+    assert "--follow needs --text FILE" in capsys.readouterr().err
+
+
 def test_an_interrupted_run_says_how_to_go_on(monkeypatch, tmp_path, capsys):
     result = TrainResult(
         tmp_path, StopReason.INTERRUPTED, 1, "accuracy", None, None, None, tmp_path, None, 1.0
