@@ -23,8 +23,8 @@ VARIANTS = {
 }
 
 
-# They share their step with others that are here.
-SLOW = ("DeltaNet", "GatedDeltaNet", "DeltaProduct", "MLSTM", "Mamba2", "RWKV7")
+# They share their step with others that are here; LTC with one unfold is in tests/cells.
+SLOW = ("DeltaNet", "GatedDeltaNet", "DeltaProduct", "MLSTM", "Mamba2", "RWKV7", "LTC")
 
 
 @pytest.mark.parametrize(

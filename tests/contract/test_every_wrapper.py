@@ -56,8 +56,7 @@ WRAPPERS = {
 }
 
 
-# Wrappers see nothing new in these: a matrix as the state in GatedLinearAttention, gated elements
-# in ParaGRU.
+# Wrappers see a matrix as the state in GatedLinearAttention already, and a vector in many.
 SLOW = (
     "ELSTM",
     "DeltaNet",
@@ -67,8 +66,8 @@ SLOW = (
     "MLSTM",
     "Mamba2",
     "RWKV7",
-    "WaveLattice",
-    "WaveRNN",
+    "CfC",
+    "LTC",
 )
 
 
