@@ -10,6 +10,7 @@ from ostinato.wrap.learned_state import LearnedState as LearnedState
 from ostinato.wrap.mixed_precision import MixedPrecision as MixedPrecision
 from ostinato.wrap.normalise import Normalised as Normalised
 from ostinato.wrap.rate_map import RateMap as RateMap
+from ostinato.wrap.recurrent_connectivity import restrict_recurrence as restrict_recurrence
 from ostinato.wrap.residual import Residual as Residual
 from ostinato.wrap.runge_kutta import RungeKutta as RungeKutta
 from ostinato.wrap.stacked import Stacked as Stacked
@@ -36,4 +37,5 @@ __all__ = [
     "Wrapper",
     "Zoneout",
     "parametrise",
+    "restrict_recurrence",
 ]
