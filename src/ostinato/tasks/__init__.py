@@ -32,10 +32,9 @@ _TASKS = {
     "k_hop": ("ostinato.tasks.k_hop", "KHopTask"),
     "associative_recall": ("ostinato.tasks.associative_recall", "AssociativeRecallTask"),
     "linear_functional": ("ostinato.tasks.linear_functional", "LinearFunctionalTask"),
-    "variable_binding": ("ostinato.tasks.variable_binding", "VariableBindingTask"),
-    "babi": ("ostinato.tasks.babi", "BabiTask"),
-    "binary_arithmetic": ("ostinato.tasks.binary_arithmetic", "BinaryArithmeticTask"),
-    "marked_value": ("ostinato.tasks.marked_value", "MarkedValueTask"),
+    "cart_pole": ("ostinato.tasks.cart_pole", "CartPoleTask"),
+    "gymnasium": ("ostinato.tasks.gymnasium_control", "GymnasiumTask"),
+    "reber": ("ostinato.tasks.reber", "ReberTask"),
     "match_to_sample": ("ostinato.tasks.match_to_sample", "MatchToSampleTask"),
 }
 

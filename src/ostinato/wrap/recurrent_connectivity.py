@@ -104,7 +104,7 @@ def restrict_recurrence(
     return cell
 
 
-def _free(linear: nn.Linear) -> list[nn.Parameter]:
+def _free(linear: nn.Linear) -> list[Tensor]:
     """What is learned of the weight: itself, or its factors."""
     if not parametrize.is_parametrized(linear, "weight"):
         return [linear.weight]
