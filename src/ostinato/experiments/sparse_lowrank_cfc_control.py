@@ -5,9 +5,8 @@ A CfC of 32 units without a backbone imitates a regulator (`CartPoleTask`; 200 e
 and then acts by itself: as trained, with a longer pole, weaker pushes, noisy, late and missing
 observations. Scored are the steps out of 250 that the pole stays up, over 200 episodes.
 
-That restricted nets are the best ones under shift, which is what the paper finds in larger worlds,
-is not among the claims: its numbers cannot be compared, and whoever looks at the curves sees that
-here they are not.
+That a restricted net does best under shift is the paper's headline. It is asked for here too, and
+in a world as small as this one it need not hold.
 """
 
 from __future__ import annotations
@@ -49,7 +48,13 @@ BY_SPARSITY = Claim(
     "trained, radius: sparsity 0.8 over sparsity 0", "falls with sparsity", at_most=0.9
 )
 BY_RANK = Claim("trained, radius: rank 4 over full rank", "falls with lower rank", at_most=0.9)
-CLAIMS = (ALIVE, HELPS, BY_SPARSITY, BY_RANK)
+HEADLINE = Claim(
+    "mean of five shifted worlds: steps that rank 4, sparsity 0.8 gains over the dense net",
+    "ranks first",
+    at_least=0,
+    every_seed=False,
+)
+CLAIMS = (ALIVE, HELPS, BY_SPARSITY, BY_RANK, HEADLINE)
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,10 @@ def measure(size: Size, seeds: int, track: Track) -> Measurement:
         HELPS: [b - a for a, b in zip(usual[LOW], usual[BOTH], strict=True)],
         BY_SPARSITY: _ratio(radii[SPARSE], radii[DENSE]),
         BY_RANK: _ratio(radii[LOW], radii[DENSE]),
+        HEADLINE: [
+            _shifted(restricted) - _shifted(dense)
+            for restricted, dense in zip(steps[BOTH], steps[DENSE], strict=True)
+        ],
     }
     return Measurement(values, [_panel(steps), _radius_panel(radii)])
 
@@ -124,6 +133,11 @@ def fit(net: SequenceModel, task: CartPoleTask, steps: Iterable[int], count: int
     return losses
 
 
+def _shifted(run: dict[str, float]) -> float:
+    """The mean over all worlds but that of the training."""
+    return fmean([*run.values()][1:])
+
+
 def _radius(net: SequenceModel) -> float:
     """The mean over the four recurrent matrices."""
     assert isinstance(net.layer, RNN)
@@ -144,10 +158,9 @@ def _panel(steps: dict[Kind, list[dict[str, float]]]) -> Panel:
 
 
 def _radius_panel(radii: dict[Kind, list[float]]) -> Panel:
-    dense = [(kind, fmean(radii[kind])) for kind in KINDS if kind[0] is None]
-    low = [(kind, fmean(radii[kind])) for kind in KINDS if kind[0] is not None]
-    curves = [
-        Curve(label, [kind[1] for kind, _ in found], [[radius for _, radius in found]])
-        for label, found in (("full rank", dense), ("rank 4", low))
-    ]
+    curves = []
+    for rank in (None, 4):
+        kinds = [kind for kind in KINDS if kind[0] == rank]
+        runs = [*zip(*(radii[kind] for kind in kinds), strict=True)]
+        curves.append(Curve(f"rank {rank or 'full'}", [s for _, s in kinds], runs))
     return Panel("sparsity", "spectral radius, trained", curves)

@@ -71,11 +71,9 @@ class ReberTask(GeneratedTask):
         targets = torch.randint(2, (batch_size,), generator=generator)
         chance = Chance(generator)
         strings = [valid(chance) if target else invalid(chance) for target in targets.tolist()]
-        lengths = torch.tensor([len(string) for string in strings])
-        inputs = torch.zeros(batch_size, int(lengths.max()), dtype=torch.int64)
-        for row, string in zip(inputs, strings, strict=True):
-            row[: len(string)] = torch.tensor([ord(letter) for letter in string])
-        return Batch(inputs, targets, lengths)
+        longest = max(map(len, strings))
+        codes = [[*string.encode(), *[0] * (longest - len(string))] for string in strings]
+        return Batch(torch.tensor(codes), targets, torch.tensor([*map(len, strings)]))
 
     def describe(self) -> dict[str, Any]:
         """The seed and what guessing scores."""

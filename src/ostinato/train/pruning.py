@@ -126,6 +126,9 @@ def finish(model: nn.Module) -> nn.Module:
     for module in model.modules():
         if not parametrize.is_parametrized(module):
             continue
+        # Copies share a class that torch takes the weight from: this one gets a class of its own.
+        kind = type(module)
+        module.__class__ = type(kind.__name__, kind.__bases__, dict(kind.__dict__))
         for name, parts in list(module.parametrizations.items()):  # type: ignore[union-attr, operator]
             if all(isinstance(part, Mask) for part in parts):
                 parametrize.remove_parametrizations(module, name)
