@@ -10,10 +10,10 @@ def test_every_kind_acts_in_every_world(quick_compile, monkeypatch):
     found = control.measure(control.Size(updates=1, units=6, episodes=4), 1, silent)
     assert set(found.values) == set(control.CLAIMS)
     steps, radii = found.panels
-    assert [len(curve.runs[0]) for curve in steps.curves] == [6] * 5
+    assert [len(curve.runs[0]) for curve in steps.curves] == [6] * 6
     assert [len(curve.runs[0]) for curve in radii.curves] == [2, 3]
     dense, both = (
-        next(c.runs[0] for c in steps.curves if c.label == control.name(kind))
+        next(c.runs[0] for c in steps.curves if c.label == str(kind))
         for kind in (control.DENSE, control.BOTH)
     )
     assert found.values[control.HEADLINE] == [sum(both[1:]) / 5 - sum(dense[1:]) / 5]

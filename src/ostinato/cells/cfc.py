@@ -5,7 +5,7 @@
     s = σ(a Δt + c)
     h_t = (1 − s) ⊙ tanh(f) + s ⊙ tanh(g)                      default
     h_t = tanh(f) + s ⊙ tanh(g)                                no_gate
-    h_t = A − A ⊙ exp(−Δt (|w| + |f|)) ⊙ f                     pure: f is the only head
+    h_t = A − A ⊙ exp(−Δt (abs(w) + abs(f))) ⊙ f                     pure: f is the only head
 
 Source: Hasani, Lechner, Amini, Liebenwein, Ray, Tschaikowski, Teschl & Rus 2022, "Closed-form
 continuous-time neural networks", Nature Machine Intelligence 4, arXiv 2106.13898. U of low rank

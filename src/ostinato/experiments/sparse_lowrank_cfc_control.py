@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -27,14 +28,34 @@ from ostinato.over.time import RNN
 from ostinato.tasks.cart_pole import CartPoleTask
 from ostinato.wrap.recurrent_connectivity import restrict_recurrence
 
-Kind = tuple[int | None, float]
-KINDS: tuple[Kind, ...] = ((None, 0.0), (None, 0.8), (4, 0.0), (4, 0.5), (4, 0.8))
-"""Rank and sparsity."""
 
-DENSE, SPARSE, LOW, _, BOTH = KINDS
+class Kind(NamedTuple):
+    """How the recurrent matrices are restricted; at init their radius may be set.
+
+    Attributes:
+        rank: None: full.
+        sparsity: share of zeros.
+        radius: None: what rank and sparsity make it.
+    """
+
+    rank: int | None
+    sparsity: float
+    radius: float | None = None
+
+    def __str__(self) -> str:
+        scaled = "" if self.radius is None else f", radius {self.radius:g}"
+        return f"rank {self.rank or 'full'}, sparsity {self.sparsity:g}{scaled}"
+
+
+DENSE, SPARSE = Kind(None, 0.0), Kind(None, 0.8)
+LOW, BETWEEN, BOTH = Kind(4, 0.0), Kind(4, 0.5), Kind(4, 0.8)
+SCALED = Kind(4, 0.8, radius=1.0)
+"""What restriction does beside making the radius smaller: that of `DENSE` is 1 at init."""
+
+KINDS = (DENSE, SPARSE, LOW, BETWEEN, BOTH, SCALED)
 
 ALIVE = Claim(
-    "cart and pole, as trained: steps of 250, the worst of five ranks and sparsities",
+    "cart and pole, as trained: steps of 250, the worst of six nets",
     "not given",
     at_least=200,
 )
@@ -54,7 +75,13 @@ HEADLINE = Claim(
     at_least=0,
     every_seed=False,
 )
-CLAIMS = (ALIVE, HELPS, BY_SPARSITY, BY_RANK, HEADLINE)
+AT_RADIUS = Claim(
+    "the same with an initial radius of 1, as that of the dense net",
+    "ranks first",
+    at_least=0,
+    every_seed=False,
+)
+CLAIMS = (ALIVE, HELPS, BY_SPARSITY, BY_RANK, HEADLINE, AT_RADIUS)
 
 
 @dataclass(frozen=True)
@@ -80,7 +107,7 @@ def measure(size: Size, seeds: int, track: Track) -> Measurement:
         for seed in range(seeds):
             task = CartPoleTask(seed=seed)
             net = policy(kind, size.units, seed)
-            fit(net, task, track(range(size.updates), f"{name(kind)}, seed {seed}"), size.updates)
+            fit(net, task, track(range(size.updates), f"{kind}, seed {seed}"), size.updates)
             net.eval()
             steps[kind].append(closed_loop(net, task, size.episodes, seed).mean)
             radii[kind].append(_radius(net))
@@ -90,24 +117,17 @@ def measure(size: Size, seeds: int, track: Track) -> Measurement:
         HELPS: [b - a for a, b in zip(usual[LOW], usual[BOTH], strict=True)],
         BY_SPARSITY: _ratio(radii[SPARSE], radii[DENSE]),
         BY_RANK: _ratio(radii[LOW], radii[DENSE]),
-        HEADLINE: [
-            _shifted(restricted) - _shifted(dense)
-            for restricted, dense in zip(steps[BOTH], steps[DENSE], strict=True)
-        ],
+        HEADLINE: _gained(steps[BOTH], steps[DENSE]),
+        AT_RADIUS: _gained(steps[SCALED], steps[DENSE]),
     }
     return Measurement(values, [_panel(steps), _radius_panel(radii)])
-
-
-def name(kind: Kind) -> str:
-    """Of a rank and a sparsity."""
-    return f"rank {kind[0] or 'full'}, sparsity {kind[1]:g}"
 
 
 def policy(kind: Kind, units: int, seed: int) -> SequenceModel:
     """A CfC between what is seen and what is done."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        cell = restrict_recurrence(CfCCell(2, units), rank=kind[0], sparsity=kind[1])
+        cell = restrict_recurrence(CfCCell(2, units), **kind._asdict())
         return SequenceModel(nn.Identity(), RNN(cell), nn.Linear(units, 1))
 
 
@@ -133,9 +153,10 @@ def fit(net: SequenceModel, task: CartPoleTask, steps: Iterable[int], count: int
     return losses
 
 
-def _shifted(run: dict[str, float]) -> float:
-    """The mean over all worlds but that of the training."""
-    return fmean([*run.values()][1:])
+def _gained(runs: list[dict[str, float]], others: list[dict[str, float]]) -> list[float]:
+    """By how much, on the mean over all worlds but that of the training."""
+    means = ([fmean([*run.values()][1:]) for run in each] for each in (runs, others))
+    return [a - b for a, b in zip(*means, strict=True)]
 
 
 def _radius(net: SequenceModel) -> float:
@@ -151,7 +172,7 @@ def _ratio(a: Sequence[float], b: Sequence[float]) -> list[float]:
 def _panel(steps: dict[Kind, list[dict[str, float]]]) -> Panel:
     worlds = list(steps[DENSE][0])
     curves = [
-        Curve(name(kind), range(len(worlds)), [list(run.values()) for run in runs])
+        Curve(str(kind), range(len(worlds)), [list(run.values()) for run in runs])
         for kind, runs in steps.items()
     ]
     return Panel(", ".join(f"{k}: {world}" for k, world in enumerate(worlds)), "steps", curves)
@@ -160,7 +181,7 @@ def _panel(steps: dict[Kind, list[dict[str, float]]]) -> Panel:
 def _radius_panel(radii: dict[Kind, list[float]]) -> Panel:
     curves = []
     for rank in (None, 4):
-        kinds = [kind for kind in KINDS if kind[0] == rank]
+        kinds = [kind for kind in KINDS if kind.rank == rank and kind.radius is None]
         runs = [*zip(*(radii[kind] for kind in kinds), strict=True)]
-        curves.append(Curve(f"rank {rank or 'full'}", [s for _, s in kinds], runs))
+        curves.append(Curve(f"rank {rank or 'full'}", [kind.sparsity for kind in kinds], runs))
     return Panel("sparsity", "spectral radius, trained", curves)

@@ -1,6 +1,7 @@
 """Magnitude pruning: the smallest weights of a trained model become zero and stay zero.
 
-    θ = p-th percentile of |w| over all weights of the scope,    M = [|w| ≥ θ],    W ← W ⊙ M
+    θ = p-th percentile of the sizes of all weights of the scope
+    M = (size of W ≥ θ),    W ← W ⊙ M
 
     model = ...                                    # trained
     prune(model, 0.8, scope="recurrent")           # then train on: masks hold
