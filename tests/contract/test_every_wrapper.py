@@ -56,7 +56,8 @@ WRAPPERS = {
 }
 
 
-# Wrappers see a matrix as the state in GatedLinearAttention already, and a vector in many.
+# Wrappers see nothing new in these: a matrix as the state in GatedLinearAttention, gated elements
+# in ParaGRU.
 SLOW = (
     "ELSTM",
     "DeltaNet",
@@ -66,6 +67,8 @@ SLOW = (
     "MLSTM",
     "Mamba2",
     "RWKV7",
+    "WaveLattice",
+    "WaveRNN",
     "CfC",
     "LTC",
 )

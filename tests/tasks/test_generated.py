@@ -19,6 +19,7 @@ NAMES = (
     "keep_nth",
     "k_hop",
     "associative_recall",
+    "marked_value",
     "reber",
 )
 

@@ -18,7 +18,7 @@ from ostinato.core.errors import ArgumentError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__papers__ = ("timescales",)
+__papers__ = ("timescales", "sparse-lowrank-cfc")
 
 
 @dataclass(frozen=True)

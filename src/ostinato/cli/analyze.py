@@ -25,8 +25,7 @@ def analyze(
 
     Args:
         run: folder of a run, whose best checkpoint is taken, or a checkpoint.
-        what: lyapunov, spectrum, fixed_points, memory, perturbation, weights, reach, components or
-            probe.
+        what: name of the analysis; one that is not known lists them all.
         layer: number of the layer, from 0.
         sequences: how many held-out sequences to look at.
         steps: the most steps of each; null: all.
