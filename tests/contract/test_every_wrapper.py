@@ -29,8 +29,8 @@ def parametrised(cell):
     """A mask on every recurrent matrix, and low rank below it on the input matrix."""
     names = [n for n, p in cell.named_parameters() if p.dim() == 2 and n.startswith("recur")]
     masks = {n: Mask.random(*cell.get_parameter(n).shape, sparsity=0.5) for n in names}
-    low = {n: LowRank(2) for n, _ in cell.named_parameters() if n == "input.weight"}
-    return parametrise(cell, masks | low)
+    (input_weight,) = (n for n, _ in cell.named_parameters() if n.endswith("input.weight"))
+    return parametrise(cell, masks | {input_weight: LowRank(2)})
 
 
 def normalised(cell):
@@ -56,16 +56,17 @@ WRAPPERS = {
 }
 
 
-# Wrappers see nothing new in these: a matrix as the state in GatedLinearAttention, gated elements
-# in ParaGRU.
+# Wrappers see a matrix as the state in GatedLinearAttention already, and Jordan is like Elman.
 SLOW = (
     "ELSTM",
     "DeltaNet",
     "GatedDeltaNet",
     "DeltaProduct",
     "GatedDeltaProduct",
+    "Jordan",
     "MLSTM",
     "Mamba2",
+    "NeuralTuringMachine",
     "RWKV7",
     "WaveLattice",
     "WaveRNN",
