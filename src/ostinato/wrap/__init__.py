@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ostinato.wrap.attend import Attend as Attend
 from ostinato.wrap.delayed import Delayed as Delayed
 from ostinato.wrap.dropout import RecurrentDropout as RecurrentDropout
 from ostinato.wrap.dropout import VariationalDropout as VariationalDropout
@@ -21,6 +22,7 @@ from ostinato.wrap.wrapper import Wrapper as Wrapper
 from ostinato.wrap.zoneout import Zoneout as Zoneout
 
 __all__ = [
+    "Attend",
     "Delayed",
     "Leak",
     "LearnedState",
