@@ -48,6 +48,11 @@ class LabelledTask(Task):
         for row in range(0, len(labels), batch_size):
             yield Batch(inputs[row : row + batch_size], labels[row : row + batch_size])
 
+    def sequences(self, split: str) -> tuple[Tensor, Tensor]:
+        """All of "train" or a held-out split: values (N, T, D) and labels (N,)."""
+        require_one_of(self._sequences, split=split)
+        return self._sequences[split]
+
     def describe(self) -> dict[str, object]:
         """The size of every split, the seed, and what the commonest class scores."""
         facts: dict[str, object] = {"seed": self.seed}
