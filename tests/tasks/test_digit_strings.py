@@ -11,7 +11,9 @@ def test_a_string_is_its_images_side_by_side():
     task = DigitStringsTask(gap=0, shortest=2, longest=3)
     batch = task.batch(0, 30)
     images, labels = DigitsTask().sequences("train")
-    known = {image.T.flatten().numpy().tobytes(): int(k) for image, k in zip(images, labels)}
+    known = {
+        image.T.flatten().numpy().tobytes(): int(k) for image, k in zip(images, labels, strict=True)
+    }
     for row in range(30):
         digits = batch.targets[row][batch.targets[row] >= 0] - 1
         assert int(batch.lengths[row]) == 8 * len(digits)

@@ -17,7 +17,7 @@ from ostinato.tasks.digits import DigitsTask
 from ostinato.tasks.generated import GeneratedTask
 from ostinato.tasks.labelled import LabelledTask
 from ostinato.tasks.mnist import MnistTask
-from ostinato.tasks.task import Batch, Symbols
+from ostinato.tasks.task import Batch, Symbols, Values
 
 BLANK = 0
 """The class that stands for no digit; digit d is class d + 1."""
@@ -63,7 +63,8 @@ class DigitStringsTask(GeneratedTask):
         self.images, self.path, self.gap = images, path, gap
         self.shortest, self.longest = shortest, longest
         self._drawn_from: LabelledTask = DigitsTask() if images == "digits" else MnistTask(path)
-        self.inputs, self.outputs = self._drawn_from.inputs, Symbols(11)
+        self.rows = 8 if images == "digits" else 28
+        self.inputs, self.outputs = Values(self.rows), Symbols(11)
 
     def draw(self, generator: torch.Generator, batch_size: int) -> Batch:
         """Columns (B, T, rows), classes (B, longest) padded with −1, lengths (B,)."""
