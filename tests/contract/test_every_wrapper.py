@@ -29,8 +29,8 @@ def parametrised(cell):
     """A mask on every recurrent matrix, and low rank below it on the input matrix."""
     names = [n for n, p in cell.named_parameters() if p.dim() == 2 and n.startswith("recur")]
     masks = {n: Mask.random(*cell.get_parameter(n).shape, sparsity=0.5) for n in names}
-    (input_weight,) = (n for n, _ in cell.named_parameters() if n.endswith("input.weight"))
-    return parametrise(cell, masks | {input_weight: LowRank(2)})
+    inputs = [n for n, _ in cell.named_parameters() if n.split(".")[-2:] == ["input", "weight"]]
+    return parametrise(cell, masks | {name: LowRank(2) for name in inputs})
 
 
 def normalised(cell):
