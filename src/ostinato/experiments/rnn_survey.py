@@ -75,7 +75,7 @@ EXPERIMENT = Experiment(
     ),
     scales={
         "small": Scale(
-            rnn_survey_memory.Size(adding_updates=1500, reber_updates=1000),
+            rnn_survey_memory.Size(adding_updates=1500, reber_updates=2500),
             rnn_survey_directions.Size(updates=500),
             rnn_survey_labelling.Size(updates=1500),
             rnn_survey_translation.Size(updates=1200),

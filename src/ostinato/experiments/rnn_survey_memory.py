@@ -2,6 +2,10 @@
 
 The adding problem over 60 steps (Hochreiter & Schmidhuber 1997), and embedded Reber strings, of
 which the last but one symbol repeats the second. Both nets have 32 units, and the same updates.
+
+The walk between the two has 9 steps or more. With full backpropagation and Adam an Elman network
+learns the plain grammar as well, whose walks have 3 and more: that it fails there was reported of
+nets whose gradient was cut.
 """
 
 from __future__ import annotations
@@ -53,7 +57,7 @@ class Size:
     adding_updates: int
     reber_updates: int
     steps: int = 60
-    shortest: int = 10
+    shortest: int = 9
 
 
 def net(task: Task, cell: str) -> SequenceModel:
