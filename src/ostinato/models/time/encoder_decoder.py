@@ -46,10 +46,9 @@ class Source(NamedTuple):
 class EncoderDecoder(nn.Module):
     """Write a sequence that depends on another one.
 
-        model = EncoderDecoder(
-            nn.Embedding(12, 32), ost.RNN(LSTMCell(32, 64), reverse=True),
-            nn.Embedding(12, 32), ost.RNN(LSTMCell(32, 64)), nn.Linear(64, 12),
-        )
+        encoder, decoder = ost.RNN(LSTMCell(32, 64), reverse=True), ost.RNN(LSTMCell(32, 64))
+        words = nn.Embedding(12, 32), nn.Embedding(12, 32)
+        model = EncoderDecoder(words[0], encoder, words[1], decoder, nn.Linear(64, 12))
         logits = model(source, given)                   # (B, S), (B, U) to (B, U, 12)
         found = beam_search(model.step, model.encode(source), begin=0, end=1, limit=20)
 
