@@ -8,7 +8,9 @@ from ostinato.experiments.rnn_survey_translation import (
     KINDS,
     Size,
     _accuracy,
+    _curve,
     _reached,
+    _Run,
     _search,
     draw,
     net,
@@ -34,3 +36,9 @@ def test_updates_are_counted_to_the_first_with_enough():
     size = Size(100, every=25, enough=50)
     assert _reached([0, 10, 60], size) == 75
     assert _reached([0, 10, 20, 30], size) == 125
+
+
+def test_seeds_that_end_early_stay_where_they_are_in_the_picture():
+    curve = _curve("forwards", [_Run([10, 60], 0.0), _Run([5, 20, 70], 0.0)], 62.5, Size(100))
+    assert curve.x == [25, 50, 75]
+    assert curve.runs == [[10, 60, 60], [5, 20, 70]]

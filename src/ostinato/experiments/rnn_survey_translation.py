@@ -96,15 +96,7 @@ def measure(size: Size, seeds: int, track: Track) -> Measurement:
         ATTENTION: _ratio(needed["forwards"], needed["attention"]),
         BEAM: [run.gain for run in runs["forwards"]],
     }
-    updates = range(size.every, size.updates + 1, size.every)
-    curves = [
-        Curve(
-            f"{kind}: {fmean(needed[kind]):.0f} updates",
-            updates,
-            [r.accuracies for r in runs[kind]],
-        )
-        for kind in KINDS
-    ]
+    curves = [_curve(kind, runs[kind], fmean(needed[kind]), size) for kind in KINDS]
     return Measurement(values, [Panel("update", "copied sequences (%)", curves)])
 
 
