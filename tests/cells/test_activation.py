@@ -3,17 +3,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-import ostinato as ost
-from ostinato.cells.activation import activation_function
+from ostinato.cells.activation import activate, check_activation
+from ostinato.core.errors import ArgumentError
 
 
-def test_names_and_functions():
-    a = torch.tensor([-1.0, 2.0])
-    assert torch.equal(activation_function("relu")(a), torch.tensor([0.0, 2.0]))
-    assert torch.equal(activation_function("identity")(a), a)
-    assert activation_function(torch.sin) is torch.sin
+def test_a_name_or_a_function():
+    x = torch.tensor([-2.0, 0.5])
+    assert activate("hardtanh", x).tolist() == [-1.0, 0.5]
+    assert activate("identity", x) is x
+    assert activate(torch.sin, x).tolist() == torch.sin(x).tolist()
 
 
-def test_unknown_names_are_told():
-    with pytest.raises(ost.OstinatoError, match=r"called 'tang'\. Did you mean 'tanh'"):
-        activation_function("tang")
+def test_an_unknown_name_is_answered_with_the_nearest():
+    check_activation("sigmoid")
+    check_activation(torch.sin)
+    with pytest.raises(ArgumentError, match="Did you mean 'sigmoid'"):
+        check_activation("sigmoyd")

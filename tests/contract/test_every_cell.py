@@ -23,11 +23,13 @@ VARIANTS = {
 }
 
 
-# They share their step with others that are here; that of a Turing machine takes long to compile.
+# They share their step with others that are here; a Turing machine takes long to compile. LTC with
+# one unfold is in tests/cells.
 SLOW = (
     "DeltaNet",
     "GatedDeltaNet",
     "DeltaProduct",
+    "LTC",
     "MLSTM",
     "Mamba2",
     "NeuralTuringMachine",

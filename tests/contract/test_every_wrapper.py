@@ -56,7 +56,8 @@ WRAPPERS = {
 }
 
 
-# Wrappers see a matrix as the state in GatedLinearAttention already, and Jordan is like Elman.
+# Wrappers see nothing new in these: a matrix as the state in GatedLinearAttention, gated elements
+# in ParaGRU.
 SLOW = (
     "ELSTM",
     "DeltaNet",

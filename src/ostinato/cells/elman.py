@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ostinato.cells.activation import activation_function
+from ostinato.cells.activation import Activation, activate, check_activation
 from ostinato.cells.block_linear import stacked_linear
 from ostinato.cells.initialise import uniform
 from ostinato.core.cell import Cell, Native
@@ -54,7 +54,6 @@ class ElmanCell(Cell):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        activation_function(activation)
         self.input_size = input_size
         self.hidden_size = hidden_size
         check_activation(activation)
@@ -79,6 +78,3 @@ class ElmanCell(Cell):
         if self.activation not in ("tanh", "relu"):
             return f"torch's RNN has tanh and relu only, not {self.activation}"
         return Native.of_linears(f"rnn_{self.activation}", self.input, self.recur)
-
-    def _phi(self, a: Tensor) -> Tensor:
-        return activation_function(self.activation)(a)

@@ -15,12 +15,10 @@ y_{t−1}, and only the context reaches the hidden units here, as in Jordan's fi
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
-from ostinato.cells.activation import activation_function
+from ostinato.cells.activation import Activation, activate, check_activation
 from ostinato.cells.initialise import uniform
 from ostinato.core.cell import Cell
 from ostinato.core.errors import ArgumentError
@@ -56,14 +54,15 @@ class JordanCell(Cell):
         *,
         output_size: int | None = None,
         decay: float = 0.0,
-        activation: str | Callable[[Tensor], Tensor] = "tanh",
-        output_activation: str | Callable[[Tensor], Tensor] = "sigmoid",
+        activation: Activation = "tanh",
+        output_activation: Activation = "sigmoid",
         bias: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        activation_function(activation), activation_function(output_activation)
+        check_activation(activation)
+        check_activation(output_activation)
         if not 0 <= decay < 1:
             raise ArgumentError(f"decay must be in [0, 1), or the context grows; got {decay!r}.")
         self.input_size, self.hidden_size, self.decay = input_size, hidden_size, decay
@@ -81,6 +80,6 @@ class JordanCell(Cell):
     def forward(self, x: Tensor | tuple[Tensor, Tensor], c: Tensor) -> tuple[Tensor, Tensor]:
         """One step: x (B, D), or with the target (B, K) beside it; c (B, K)."""
         x, target = x if isinstance(x, tuple) else (x, None)
-        phi, g = map(activation_function, (self.activation, self.output_activation))
-        y = g(self.output(phi(self.input(x) + self.recur(c))))
+        h = activate(self.activation, self.input(x) + self.recur(c))
+        y = activate(self.output_activation, self.output(h))
         return y, self.decay * c + (y if target is None else target)
