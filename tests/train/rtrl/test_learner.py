@@ -273,7 +273,8 @@ def test_memory_does_not_grow_with_the_steps(steps):
         y.sum().backward()
         if step in (steps // 5, steps - segment):
             alive.append(tensors_alive())
-    assert alive[0] == alive[1]
+    # What other tests left behind may go in between; nothing may be added.
+    assert all(late <= early for early, late in zip(*alive, strict=True))
     assert all(not leaf.requires_grad for leaf in leaves(tuple(carried)))
     assert all(leaf.isfinite().all() for leaf in leaves(tuple(carried)))
 
