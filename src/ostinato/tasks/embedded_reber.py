@@ -17,18 +17,12 @@ from torch import Tensor
 
 from ostinato.tasks.arguments import require_at_least
 from ostinato.tasks.generated import GeneratedTask
+from ostinato.tasks.reber import REBER
 from ostinato.tasks.task import Batch, Symbols
 
 ALPHABET = "BTPSXVE"
-# For each node two edges, a symbol and the next node; the second one leads towards the end.
-_EDGES = {
-    0: (("T", 1), ("P", 2)),
-    1: (("S", 1), ("X", 3)),
-    2: (("T", 2), ("V", 4)),
-    3: (("X", 2), ("S", 5)),
-    4: (("P", 3), ("V", 5)),
-}
-_LAST = 5
+_FIRST, _LAST = 1, 6
+"""The states of `REBER` between the B and the E of a walk; second edges lead towards the end."""
 _ROOM = 8
 """Steps beside the walk up to `longest`: both borders, and the way out."""
 
@@ -85,12 +79,12 @@ class EmbeddedReberTask(GeneratedTask):
 
     def _string(self, choices: list[int]) -> str:
         kept, *choices = choices
-        walk, node = "", 0
-        while node != _LAST:
+        walk, state = "", _FIRST
+        while state != _LAST:
             edge = choices[len(walk)] if len(walk) < self.longest else 1
-            symbol, after = _EDGES[node][edge]
+            symbol, after = REBER[state][edge]
             if after == _LAST and len(walk) < self.shortest:
-                symbol, after = _EDGES[node][0]
-            walk, node = walk + symbol, after
+                symbol, after = REBER[state][0]
+            walk, state = walk + symbol, after
         border = "TP"[kept]
         return f"B{border}B{walk}E{border}E"
