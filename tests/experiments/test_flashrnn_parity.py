@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from ostinato.experiments import flashrnn_parity
+from ostinato.experiments.fit import fit
 from ostinato.experiments.flashrnn_nets import parity_net
 from ostinato.experiments.flashrnn_parity import CLAIMS, NOT_SOLVED, SOLVED
-from ostinato.experiments.pararnn_nets import fit
 from ostinato.tasks.running_parity import RunningParityTask
 
 

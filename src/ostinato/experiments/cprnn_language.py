@@ -24,7 +24,7 @@ from ostinato.cells.mirnn import MIRNNCell
 from ostinato.cells.second_order import SecondOrderCell
 from ostinato.core.cell import Cell
 from ostinato.experiments.experiment import Claim, Curve, Measurement, Panel, Track
-from ostinato.experiments.pararnn_nets import fit
+from ostinato.experiments.fit import fit
 from ostinato.models.sequence_model import OneHot, SequenceModel
 from ostinato.over.time import RNN
 from ostinato.tasks.text import TextTask

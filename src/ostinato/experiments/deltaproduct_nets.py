@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from ostinato.experiments.experiment import Track
-from ostinato.experiments.pararnn_nets import fit
+from ostinato.experiments.fit import fit
 from ostinato.models.time.delta_product import DeltaProductClassifier
 from ostinato.models.time.delta_product_layer import DeltaProductConfig
 from ostinato.tasks.task import Symbols, Task

@@ -16,8 +16,8 @@ from statistics import fmean
 import torch
 
 from ostinato.experiments.experiment import Claim, Curve, Measurement, Panel, Track
+from ostinato.experiments.fit import fit
 from ostinato.experiments.flashrnn_nets import without_memory_mixing
-from ostinato.experiments.pararnn_nets import fit
 from ostinato.models.time.flashrnn import FlashRNN, FlashRNNConfig
 from ostinato.tasks.ngram import ngram_bits
 from ostinato.tasks.text import TextTask

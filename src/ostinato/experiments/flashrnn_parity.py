@@ -16,13 +16,13 @@ import torch
 from torch import nn
 
 from ostinato.experiments.experiment import Claim, Curve, Measurement, Panel, Track
+from ostinato.experiments.fit import fit
 from ostinato.experiments.flashrnn_nets import (
     CELLS,
     Transformer,
     parity_net,
     without_memory_mixing,
 )
-from ostinato.experiments.pararnn_nets import fit
 from ostinato.tasks.running_parity import RunningParityTask
 from ostinato.train.evaluate import evaluate
 

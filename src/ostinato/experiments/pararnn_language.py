@@ -19,7 +19,8 @@ from torch import Tensor
 from ostinato.engines.parallel.newton import Solve
 from ostinato.engines.parallel.solves import newton
 from ostinato.experiments.experiment import Claim, Curve, Measurement, Panel, Track
-from ostinato.experiments.pararnn_nets import fit, language_net, without_recurrent_weights
+from ostinato.experiments.fit import fit
+from ostinato.experiments.pararnn_nets import language_net, without_recurrent_weights
 from ostinato.models.time.pararnn import ParaRNN
 from ostinato.tasks.ngram import ngram_bits
 from ostinato.tasks.text import TextTask

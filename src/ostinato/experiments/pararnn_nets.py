@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
 from ostinato.cells import make_cell
-from ostinato.core.state import detach
 from ostinato.models.sequence_model import SequenceModel
 from ostinato.models.time.pararnn import ParaRNN, ParaRNNConfig
 from ostinato.over.time import RNN
-from ostinato.tasks.task import Task
 
 DIAGONALS = ("recur", "peepholes")
 """The recurrent weights of the cells, by name."""
@@ -71,40 +68,3 @@ def placed_net(symbols: int, steps: int, width: int = 64) -> SequenceModel:
 def language_net(cell: str, symbols: int, width: int, layers: int) -> ParaRNN:
     """The paper's language model, small."""
     return ParaRNN(ParaRNNConfig(symbols=symbols, width=width, layers=layers, heads=4, cell=cell))
-
-
-def fit(
-    model: nn.Module, task: Task, steps: Iterable[int], count: int, rate: float, batch: int = 64
-) -> list[float]:
-    """Train by AdamW, the gradient clipped to a norm of 1; the loss of every step.
-
-    Args:
-        model: what is trained.
-        task: on what.
-        steps: 0, 1, …, count − 1.
-        count: how many; the learning rate rises over a tenth of them, and falls like a cosine.
-        rate: its peak.
-        batch: rows.
-    """
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _share(step, count))
-    losses, state = list[float](), None
-    for step in steps:
-        given = task.batch(step, batch)
-        answers, last = model(given.inputs, state, given.lengths, given.resets)
-        state = detach(last) if task.continues else None
-        loss = task.loss(answers, given)
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
-        schedule.step()
-        losses.append(loss.item())
-    return losses
-
-
-def _share(step: int, count: int) -> float:
-    """Of the peak of the learning rate."""
-    rising = (step + 1) / max(1, count // 10)
-    return min(rising, 0.5 + 0.5 * math.cos(math.pi * step / count))

@@ -16,7 +16,8 @@ import torch
 
 from ostinato.analysis.convergence import Convergence, convergence
 from ostinato.experiments.experiment import Claim, Curve, Measurement, Panel, Track
-from ostinato.experiments.pararnn_nets import fit, parity_net, without_recurrent_weights
+from ostinato.experiments.fit import fit
+from ostinato.experiments.pararnn_nets import parity_net, without_recurrent_weights
 from ostinato.models.sequence_model import SequenceModel
 from ostinato.over.time import RNN
 from ostinato.tasks.running_parity import RunningParityTask

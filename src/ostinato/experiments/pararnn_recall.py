@@ -18,8 +18,8 @@ from statistics import fmean
 import torch
 
 from ostinato.experiments.experiment import Claim, Curve, Measurement, Panel, Track
+from ostinato.experiments.fit import fit
 from ostinato.experiments.pararnn_nets import (
-    fit,
     language_net,
     placed_net,
     without_recurrent_weights,
