@@ -9,7 +9,7 @@ from ostinato.cells.delta_product import DeltaProductCell
 
 def test_it_is_delta_product_with_one_correction():
     cell = DeltaNetCell(3, 8, heads=2, key_size=3, negative_eigenvalues=True)
-    same = DeltaProductCell(3, 8, heads=2, key_size=3, updates=1, gate=False)
+    same = DeltaProductCell(3, 8, heads=2, key_size=3, updates=1)
     same.load_state_dict(cell.state_dict())
     x = torch.randn(2, 9, 3)
     torch.testing.assert_close(ost.RNN(cell)(x), ost.RNN(same)(x))

@@ -53,7 +53,6 @@ class DeltaNetCell(DeltaProductCell):
             key_size=key_size,
             updates=1,
             negative_eigenvalues=negative_eigenvalues,
-            gate=False,
             device=device,
             dtype=dtype,
         )

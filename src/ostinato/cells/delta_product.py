@@ -7,7 +7,7 @@
 
 norm(x) = x / √(‖x‖² + 10⁻⁶). The transition is a product of n generalised Householder factors
 I − β_j k_j k_jᵀ of norm at most 1; c = 2 lets their eigenvalues reach −1, so that they reflect, and
-two of them rotate. Without a gate g = 0; with one, for each head,
+two of them rotate. Here g = 0; in Gated DeltaProduct, for each head,
 
     g_t = −e^{A_log} softplus(W_g x_t + b_g)
 
@@ -22,6 +22,7 @@ and output map after it stand outside, in `models.time.delta_product_layer`.
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -46,7 +47,6 @@ class DeltaProductCell(MatrixCell):
         key_size: K, of each head; None: V.
         updates: n, corrections a step.
         negative_eigenvalues: c = 2; False: c = 1.
-        gate: whether there is g.
         device: of the parameters.
         dtype: of the parameters.
 
@@ -57,6 +57,9 @@ class DeltaProductCell(MatrixCell):
         ArgumentError: if the heads do not divide H, or a size is below 1.
     """
 
+    gated: ClassVar[bool] = False
+    """Whether there is g."""
+
     def __init__(
         self,
         input_size: int,
@@ -66,7 +69,6 @@ class DeltaProductCell(MatrixCell):
         key_size: int | None = None,
         updates: int = 2,
         negative_eigenvalues: bool = True,
-        gate: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -86,8 +88,8 @@ class DeltaProductCell(MatrixCell):
         keys = heads * self.key_size
         outputs = keys + updates * (keys + hidden_size + heads)
         self.input = nn.Linear(input_size, outputs, False, device, dtype)
-        self.gate = nn.Linear(input_size, heads, True, device, dtype) if gate else None
-        if gate:
+        self.gate = nn.Linear(input_size, heads, True, device, dtype) if self.gated else None
+        if self.gated:
             self.A_log = nn.Parameter(torch.empty(heads, device=device, dtype=dtype))
             self.reset_gate()
 

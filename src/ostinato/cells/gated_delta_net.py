@@ -11,12 +11,10 @@ Deviation: as in DeltaProduct.
 
 from __future__ import annotations
 
-import torch
-
-from ostinato.cells.delta_product import DeltaProductCell
+from ostinato.cells.delta_net import DeltaNetCell
 
 
-class GatedDeltaNetCell(DeltaProductCell):
+class GatedDeltaNetCell(DeltaNetCell):
     """The recurrence of Gated DeltaNet; the state is S, the output y, heads end to end.
 
     Args:
@@ -34,25 +32,4 @@ class GatedDeltaNetCell(DeltaProductCell):
         ArgumentError: if the heads do not divide H, or a size is below 1.
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        *,
-        heads: int = 1,
-        key_size: int | None = None,
-        negative_eigenvalues: bool = False,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        super().__init__(
-            input_size,
-            hidden_size,
-            heads=heads,
-            key_size=key_size,
-            updates=1,
-            negative_eigenvalues=negative_eigenvalues,
-            gate=True,
-            device=device,
-            dtype=dtype,
-        )
+    gated = True

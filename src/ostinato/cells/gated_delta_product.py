@@ -9,8 +9,6 @@ Deviation: as in DeltaProduct, of which this is the cell with a gate.
 
 from __future__ import annotations
 
-import torch
-
 from ostinato.cells.delta_product import DeltaProductCell
 
 __papers__ = ("deltaproduct",)
@@ -35,26 +33,4 @@ class GatedDeltaProductCell(DeltaProductCell):
         ArgumentError: if the heads do not divide H, or a size is below 1.
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        *,
-        heads: int = 1,
-        key_size: int | None = None,
-        updates: int = 2,
-        negative_eigenvalues: bool = True,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-    ) -> None:
-        super().__init__(
-            input_size,
-            hidden_size,
-            heads=heads,
-            key_size=key_size,
-            updates=updates,
-            negative_eigenvalues=negative_eigenvalues,
-            gate=True,
-            device=device,
-            dtype=dtype,
-        )
+    gated = True

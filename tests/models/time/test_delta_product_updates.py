@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 import ostinato as ost
 from ostinato.cells.delta_product import DeltaProductCell
+from ostinato.cells.gated_delta_product import GatedDeltaProductCell
 from ostinato.compiler.fission import split
 from ostinato.compiler.structure import Pattern, structure
 from ostinato.compiler.trace import trace
@@ -23,7 +24,8 @@ def cell(heads=2, key_heads=2, **options):
 
 @pytest.mark.parametrize("gate", [False, True])
 def test_it_is_the_cell_of_its_name_behind_its_map(gate):
-    whole = DeltaProductCell(5, 8, heads=2, key_size=3, updates=3, gate=gate, dtype=F64)
+    make = GatedDeltaProductCell if gate else DeltaProductCell
+    whole = make(5, 8, heads=2, key_size=3, updates=3, dtype=F64)
     inner = cell(updates=3, gate=gate)
     x = torch.randn(2, 7, 5, dtype=F64)
     read = [whole.input(x)]
