@@ -56,19 +56,27 @@ WRAPPERS = {
 }
 
 
-# One cell of every kind that a wrapper can tell apart: dense, normalised, element by element, with
-# heads, affine with a real, complex or matrix state. The others are slow for their number.
+# Every kind that a wrapper can tell apart is among these: dense, normalised, element by element,
+# with heads, affine with a real, complex or matrix state. The others are slow for their number.
 KINDS = (
     "Elman",
     "GRU",
     "GatedLinearAttention",
+    "HGRN",
     "LRU",
     "LSTM",
+    "LayerNormElman",
+    "LayerNormGRU",
     "LayerNormLSTM",
-    "MinimalGated",
     "MinGRU",
+    "MinLSTM",
+    "MinimalGated",
+    "ParaGRU",
     "ParaLSTM",
+    "RGLRU",
+    "S5",
     "SLSTM",
+    "SelectiveSSM",
 )
 
 
