@@ -8,6 +8,7 @@ from ostinato.wrap.dropout import RecurrentDropout as RecurrentDropout
 from ostinato.wrap.dropout import VariationalDropout as VariationalDropout
 from ostinato.wrap.leak import Leak as Leak
 from ostinato.wrap.learned_state import LearnedState as LearnedState
+from ostinato.wrap.mixed_memory import MixedMemory as MixedMemory
 from ostinato.wrap.mixed_precision import MixedPrecision as MixedPrecision
 from ostinato.wrap.normalise import Normalised as Normalised
 from ostinato.wrap.rate_map import RateMap as RateMap
@@ -28,6 +29,7 @@ __all__ = [
     "LearnedState",
     "LowRank",
     "Mask",
+    "MixedMemory",
     "MixedPrecision",
     "Normalised",
     "RateMap",
