@@ -12,13 +12,10 @@ def test_every_cell_is_pruned_to_every_level(quick_compile):
     found = pruning.measure(size, 1, silent)
     assert set(found.values) == set(pruning.CLAIMS)
     (panel,) = found.panels
-    assert [curve.label for curve in panel.curves] == [
-        "GRU, pruned",
-        "GRU, one more epoch",
-        "ReLU, pruned",
-        "ReLU, one more epoch",
-    ]
-    after, again = (curve.runs[0] for curve in panel.curves[:2])
+    curves = {curve.label: curve.runs[0] for curve in panel.curves}
+    kinds = ("pruned", "one more epoch", "pruned by chance", "pruned by saliency")
+    assert set(curves) == {f"{cell}, {kind}" for cell in ("GRU", "ReLU") for kind in kinds}
+    after, again = curves["GRU, pruned"], curves["GRU, one more epoch"]
     assert len(after) == len(again) == len(pruning.LEVELS)
     assert found.values[pruning.SAFE["GRU"]] == [after[0] - after[1]]
     assert found.values[pruning.RECOVERED["GRU"]] == [after[0] - again[2]]

@@ -3,12 +3,13 @@
 Two layers of 24 units, GRU and ReLU, learn Reber's grammar: 4,000 strings an epoch, five epochs,
 batches of 64, Adam 3e-3; the paper has 3 layers of 50, 18,750 strings, 50 epochs and 1e-3. Copies
 of the trained net are pruned once, by the size of all recurrent and input weights together, scored,
-trained for an epoch with a fresh Adam, and scored again.
+trained for an epoch with a fresh Adam, and scored again. For comparison others are pruned at random
+and by their saliency, and scored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from ostinato.models.sequence_model import SequenceModel
 from ostinato.over.time import RNN, Stack
 from ostinato.tasks.reber import ReberTask
 from ostinato.train.evaluate import evaluate
+from ostinato.train.importance import Importance, chance, saliency
+from ostinato.train.importance import size as size_of_weights
 from ostinato.train.pruning import prune
 
 CELLS: dict[str, tuple[str, dict[str, str]]] = {
@@ -103,11 +106,14 @@ def measure(size: Size, seeds: int, track: Track) -> Measurement:
             start = size.epochs * updates
             after, again = list[float](), list[float]()
             for level in track(LEVELS, f"{cell}, seed {seed}, pruned"):
-                net = deepcopy(base)
-                prune(net, level)
+                net = _pruned(base, level, size_of_weights)
                 after.append(_percent(net, task))
                 fit(net, task, range(start, start + updates))
                 again.append(_percent(net, task))
+            for name, by in _others(task).items():
+                pruned.setdefault(f"{cell}, pruned by {name}", []).append(
+                    [_percent(_pruned(base, level, by), task) for level in LEVELS]
+                )
             bare = deepcopy(base)
             for weight in prune_away(bare):
                 weight.requires_grad_(False)
@@ -156,6 +162,24 @@ def prune_away(net: nn.Module) -> Sequence[nn.Parameter]:
     for weight in found:
         weight.zero_()
     return found
+
+
+def _pruned(base: nn.Module, level: float, by: Importance) -> nn.Module:
+    net = deepcopy(base)
+    prune(net, level, by=by)
+    return net
+
+
+def _others(task: ReberTask) -> dict[str, Importance]:
+    """Other measures of importance than the size, by name."""
+    batch = task.batch(0, 8 * BATCH)
+
+    def salient(net: nn.Module, names: Sequence[str]) -> Mapping[str, torch.Tensor]:
+        return saliency(lambda: task.loss(net(batch.inputs, lengths=batch.lengths)[0], batch))(
+            net, names
+        )
+
+    return {"chance": chance(torch.Generator().manual_seed(task.seed)), "saliency": salient}
 
 
 def _percent(net: nn.Module, task: ReberTask) -> float:

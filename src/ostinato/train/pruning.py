@@ -1,4 +1,4 @@
-"""Magnitude pruning: the smallest weights of a trained model become zero and stay zero.
+"""Pruning: the smallest weights of a trained model, or the least important, become and stay zero.
 
     θ = p-th percentile of the sizes of all weights of the scope
     M = (size of W ≥ θ),    W ← W ⊙ M
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ostinato.core.errors import ArgumentError, nearest
+from ostinato.train.importance import Importance, size, weight_of
 from ostinato.wrap.weights import Mask, parametrise
 
 __papers__ = ("sparsity",)
@@ -69,8 +70,9 @@ def prune(
     scope: str | Iterable[str] = "both",
     *,
     pooled: bool = True,
+    by: Importance = size,
 ) -> dict[str, float]:
-    """Mask the smallest weights; at sparsity 1 the largest one is left.
+    """Mask the least important weights; at sparsity 1 the most important one is left.
 
     What was masked before stays masked as long as the sparsity does not fall.
 
@@ -79,6 +81,7 @@ def prune(
         sparsity: the share of the weights that is to be zero.
         scope: as for `recurrent_weights`, or names of matrices.
         pooled: whether one threshold serves all matrices, or each has its own.
+        by: what is important, of `train.importance`: the size, or a saliency, or chance.
 
     Returns:
         The share that is kept of each matrix.
@@ -89,17 +92,18 @@ def prune(
     if not 0 <= sparsity <= 1:
         raise ArgumentError(f"sparsity must lie in [0, 1]; got {sparsity}.")
     names = recurrent_weights(model, scope) if isinstance(scope, str) else list(scope)
-    sizes = {name: _read(model, name).abs() for name in names}
-    for group in [sizes] if pooled else [{name: size} for name, size in sizes.items()]:
+    worth = by(model, names)
+    for group in [worth] if pooled else [{name: each} for name, each in worth.items()]:
         threshold = percentile(group, 100 * sparsity)
-        for name, size in group.items():
-            _mask(model, name, size >= threshold)
-    return {name: float(_read(model, name).count_nonzero()) / sizes[name].numel() for name in names}
+        for name, each in group.items():
+            _mask(model, name, each >= threshold)
+    weights = {name: weight_of(model, name) for name in names}
+    return {name: float(w.count_nonzero()) / w.numel() for name, w in weights.items()}
 
 
-def percentile(sizes: Mapping[str, Tensor], p: float) -> float:
+def percentile(worth: Mapping[str, Tensor], p: float) -> float:
     """The p-th percentile of all entries together, between two of them by linear interpolation."""
-    ordered = torch.cat([size.flatten() for size in sizes.values()]).double().sort().values
+    ordered = torch.cat([each.flatten() for each in worth.values()]).double().sort().values
     place = p / 100 * (len(ordered) - 1)
     below = min(int(place), len(ordered) - 1)
     above = min(below + 1, len(ordered) - 1)
@@ -147,13 +151,6 @@ def _mask(model: nn.Module, name: str, kept: Tensor) -> None:
     parametrise(model, {name: Mask(kept)})
 
 
-def _read(model: nn.Module, name: str) -> Tensor:
-    """A weight as it is used."""
-    owner, _, tensor = name.rpartition(".")
-    weight: Tensor = getattr(model.get_submodule(owner), tensor)
-    return weight
-
-
 def _matrices(model: nn.Module) -> list[str]:
     """The matrices of a model under the names by which they are used."""
     found = []
@@ -164,5 +161,5 @@ def _matrices(model: nn.Module) -> list[str]:
         if parametrize.is_parametrized(module):
             names += module.get_submodule("parametrizations")._modules
         own = (f"{path}.{name}" if path else name for name in names)
-        found += [name for name in own if _read(model, name).dim() == 2]
+        found += [name for name in own if weight_of(model, name).dim() == 2]
     return found
