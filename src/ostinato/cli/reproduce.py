@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from ostinato.experiments import find_experiment
 
@@ -11,7 +10,7 @@ from ostinato.experiments import find_experiment
 def reproduce(
     slug: str,
     *,
-    scale: Literal["small", "paper"] = "small",
+    scale: str = "small",
     seeds: int = 3,
     out: Path | None = None,
     data: str | None = None,
@@ -23,7 +22,7 @@ def reproduce(
     Args:
         slug: which paper; `ostinato papers` lists them.
         scale: "small" takes minutes on two CPU cores, "paper" as much of the paper's as the data
-            allow.
+            allow; some papers have more, and a name that is not known lists them.
         seeds: how many seeds each number is measured with.
         out: the folder for JSON, CSV and picture; none: runs/reproduce/SLUG-SCALE.
         data: data of your own in the place of what the experiment generates, if it can use any:

@@ -51,6 +51,10 @@ EXPERIMENT = Experiment(
             sparse_lowrank_cfc_spectrum.Size(),
             sparse_lowrank_cfc_control.Size(updates=400),
         ),
+        "gymnasium": Scale(
+            sparse_lowrank_cfc_spectrum.Size(),
+            sparse_lowrank_cfc_control.Size(updates=400, episodes=50, environment="CartPole-v1"),
+        ),
         "paper": Scale(
             sparse_lowrank_cfc_spectrum.Size(units=1024),
             sparse_lowrank_cfc_control.Size(updates=4000, units=64, episodes=1000),

@@ -34,15 +34,19 @@ def swing_up(seen: Tensor) -> Tensor:
 
 
 def lean(seen: Tensor) -> Tensor:
-    """Of CartPole-v1, (x, ẋ, θ, θ̇): +1 pushes to the right, −1 to the left."""
+    """Of CartPole-v1, (x, ẋ, θ, θ̇): above 0 pushes to the right, below to the left.
+
+    The closer to 0, the less does it matter which; a sign alone would be hard to imitate.
+    """
     gain = torch.tensor([0.5, 0.8, 10.0, 2.0])
-    return torch.where(seen @ gain > 0, 1.0, -1.0)[:, None]
+    return (seen @ gain).clamp(-1, 1)[:, None]
 
 
-# Of each environment: the expert, the observations that a policy gets, the steps of an episode.
-_CLASSICS: dict[str, tuple[Expert, tuple[int, ...], int]] = {
-    "Pendulum-v1": (swing_up, (0, 1), 200),
-    "CartPole-v1": (lean, (0, 2), 250),
+# Of each environment: the expert, the observations that a policy gets, the steps of an episode, and
+# the noise on the expert's actions, which shows how to come back.
+_CLASSICS: dict[str, tuple[Expert, tuple[int, ...], int, float]] = {
+    "Pendulum-v1": (swing_up, (0, 1), 200, 0.2),
+    "CartPole-v1": (lean, (0, 2), 250, 1.0),
 }
 
 
@@ -127,7 +131,7 @@ class GymnasiumTask(ImitationTask):
                 f"{nearest(environment, _CLASSICS)} For others, derive from ImitationTask."
             )
         self.environment = environment
-        self._expert, self._visible, self.horizon = _CLASSICS[environment]
+        self._expert, self._visible, self.horizon, self._shake = _CLASSICS[environment]
         self.inputs, self.outputs = Values(len(self._visible)), Values(1)
 
     def demonstrate(self, episodes: int, generator: Generator) -> tuple[Tensor, Tensor]:
@@ -138,7 +142,7 @@ class GymnasiumTask(ImitationTask):
             action = self._expert(world.whole)
             seen.append(observation)
             done.append(action)
-            shaken = action + 0.2 * torch.randn(action.shape, generator=generator)
+            shaken = action + self._shake * torch.randn(action.shape, generator=generator)
             observation = world.step(shaken)[0]
         return torch.stack(seen, 1), torch.stack(done, 1)
 
