@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 __all__ = ["environment_names", "make_environment"]
 
-_ENVIRONMENTS: dict[str, tuple[str, str]] = {}
+_ENVIRONMENTS = {
+    "masked_cart_pole": ("ostinato.tasks.rl.masked_cart_pole", "MaskedCartPole"),
+    "t_maze": ("ostinato.tasks.rl.t_maze", "TMaze"),
+    "repeat_previous": ("ostinato.tasks.rl.repeat_previous", "RepeatPrevious"),
+}
 
 
 def environment_names() -> tuple[str, ...]:
@@ -25,16 +29,22 @@ def make_environment(name: str, number: int, **options: Any) -> VectorEnvironmen
     """`number` environments side by side.
 
     Args:
-        name: one of `environment_names()`, or the name of a library and of what it knows, such as
-            "gymnasium:CartPole-v1".
+        name: one of `environment_names()`, or a library and what it knows, such as
+            "gymnasium:CartPole-v1" or "popgym:RepeatPreviousEasy".
         number: E.
         **options: keyword arguments of the environment's constructor.
 
     Raises:
         ArgumentError: if there is no such environment, or it does not take one of the options.
     """
+    library, colon, theirs = name.partition(":")
+    if colon:
+        return _of_library(library, theirs, number, options)
     if name not in _ENVIRONMENTS:
-        raise ArgumentError(f"There is no environment {name!r}. {nearest(name, _ENVIRONMENTS)}")
+        raise ArgumentError(
+            f"There is no environment {name!r}. {nearest(name, _ENVIRONMENTS)} "
+            "Those of other libraries are named like 'gymnasium:CartPole-v1'."
+        )
     module, class_name = _ENVIRONMENTS[name]
     kind = getattr(import_module(module), class_name)
     known = [option for option in signature(kind).parameters if option != "number"]
@@ -45,3 +55,13 @@ def make_environment(name: str, number: int, **options: Any) -> VectorEnvironmen
             )
     environment: VectorEnvironment = kind(number, **options)
     return environment
+
+
+def _of_library(library: str, name: str, number: int, options: dict[str, Any]) -> VectorEnvironment:
+    from ostinato.tasks.rl.libraries import LIBRARIES
+
+    if library not in LIBRARIES:
+        raise ArgumentError(
+            f"There are no environments of a library {library!r}. {nearest(library, LIBRARIES)}"
+        )
+    return LIBRARIES[library].build(name, number, **options)
