@@ -1,0 +1,1 @@
+"""Learning to act: a policy with a memory, and the algorithms that train it."""
