@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent.parent
         "docs/second_order.md",
         "docs/graphs.md",
         "docs/training.md",
+        "docs/environments.md",
         "docs/analysis.md",
         "docs/memory.md",
         "docs/gradient-noise.md",

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from ostinato.core.errors import ArgumentError
+from ostinato.core.errors import ArgumentError, MissingExtraError
 from ostinato.tasks.rl.gymnasium_vector import GymnasiumVectorEnvironment
+from ostinato.tasks.rl.vector_environment import NoPictureError
 
 gymnasium = pytest.importorskip("gymnasium")
 
@@ -88,8 +89,17 @@ def test_a_frame_is_the_picture_of_the_first():
     environment.step(torch.tensor([0, 1]))
     assert environment.frame().tolist() == [[[1] * 3] * 3] * 2
     environment.worlds.render_mode = None
-    with pytest.raises(ArgumentError, match=r"counter draws no pictures.* and has None"):
+    with pytest.raises(NoPictureError, match=r"counter draws no pictures.* and has None"):
         environment.frame()
+
+
+def test_a_picture_that_needs_another_library(monkeypatch):
+    def missing(self):
+        raise gymnasium.error.DependencyNotInstalled("pygame is not installed")
+
+    monkeypatch.setattr(Counter, "render", missing)
+    with pytest.raises(MissingExtraError, match="picture of counter needs more: pygame is not"):
+        counters(1).frame()
 
 
 @pytest.mark.parametrize("mode", ["NextStep", "Disabled"])

@@ -70,8 +70,9 @@ def test_atari():
 
 
 @pytest.mark.slow
-def test_vizdoom():
+def test_vizdoom(tmp_path, monkeypatch):
     pytest.importorskip("vizdoom")
+    monkeypatch.chdir(tmp_path)  # where the game writes its settings
     environment = make_environment("vizdoom:VizdoomBasic-v1", 1, shrink=20)
     assert environment.observation_size == 12 * 16 * 3 + 1
     play(environment, 5)

@@ -11,6 +11,7 @@ def normal(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.slow
 def test_the_interval_is_that_of_scipy():
     scipy = pytest.importorskip("scipy.stats")
     values = normal(80)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from ostinato.core.errors import ArgumentError
 from ostinato.tasks.rl import make_environment
 from ostinato.tasks.rl.t_maze import EAST, NORTH, WEST
+from ostinato.tasks.rl.vector_environment import NoPictureError
 from ostinato.train.rl.episode_gif import record_episode
 
 image = pytest.importorskip("PIL.Image")
@@ -50,8 +50,8 @@ def test_an_environment_without_pictures_leaves_nothing_behind(tmp_path):
             return torch.zeros(1, 1)
 
         def frame(self):
-            raise ArgumentError("blind draws no pictures")
+            raise NoPictureError("blind draws no pictures")
 
-    with pytest.raises(ArgumentError, match="draws no pictures"):
+    with pytest.raises(NoPictureError, match="draws no pictures"):
         record_episode(to_the_end, Blind(), tmp_path / "a.gif")
     assert not list(tmp_path.iterdir())

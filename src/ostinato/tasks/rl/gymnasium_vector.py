@@ -12,11 +12,11 @@ import torch
 from numpy import ndarray
 from torch import Tensor
 
-from ostinato.core.errors import ArgumentError
+from ostinato.core.errors import ArgumentError, MissingExtraError
 from ostinato.core.extras import extra
 from ostinato.tasks.rl.episode_totals import EpisodeTotals
 from ostinato.tasks.rl.flattening import flattening
-from ostinato.tasks.rl.vector_environment import Transition
+from ostinato.tasks.rl.vector_environment import NoPictureError, Transition
 from ostinato.tasks.seeds import generator_at
 
 
@@ -74,11 +74,15 @@ class GymnasiumVectorEnvironment:
         """The first of the environments as it draws itself.
 
         Raises:
-            ArgumentError: if it does not.
+            NoPictureError: if it does not.
+            MissingExtraError: without what it draws with.
         """
-        pictures = self.worlds.render() if self.worlds.render_mode == "rgb_array" else None
+        try:
+            pictures = self.worlds.render() if self.worlds.render_mode == "rgb_array" else None
+        except self._gymnasium.error.DependencyNotInstalled as error:
+            raise MissingExtraError(f"A picture of {self.name} needs more: {error}.") from error
         if not pictures or pictures[0] is None:
-            raise ArgumentError(
+            raise NoPictureError(
                 f"{self.name} draws no pictures: it needs the render mode 'rgb_array', and has "
                 f"{self.worlds.render_mode!r}."
             )

@@ -1,10 +1,10 @@
 """Balance a pole from where it is and where the cart is; how fast they move is not seen.
 
 The world is that of gymnasium's CartPole-v1 (`tasks.cart_pole.Physics`, in double precision):
-pushes of ±10 N, 1 for every step, the end where |x| > 2.4 or |θ| > 12°, cut off after 500 steps,
-a start of all four numbers in [−0.05, 0.05]. Without the two velocities one observation is not
-enough to balance it: A. G. Barto, R. S. Sutton, C. W. Anderson 1983, IEEE Trans. SMC 13; hidden
-velocities, B. Bakker 2002, NeurIPS 14.
+pushes of ±10 N, 1 for every step, the end where x is beyond ±2.4 or θ beyond ±12°, cut off after
+500 steps, a start of all four numbers in [−0.05, 0.05]. Without the two velocities one observation
+is not enough to balance it: A. G. Barto, R. S. Sutton, C. W. Anderson 1983, IEEE Trans. SMC 13;
+hidden velocities, B. Bakker 2002, NeurIPS 14.
 """
 
 from __future__ import annotations

@@ -8,6 +8,12 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from numpy import ndarray
 from torch import Tensor
 
+from ostinato.core.errors import OstinatoError
+
+
+class NoPictureError(OstinatoError, NotImplementedError):
+    """An environment does not draw itself."""
+
 
 class Transition(NamedTuple):
     """What one step of E environments brings.
@@ -69,7 +75,11 @@ class VectorEnvironment(Protocol):
         """Take the actions (E,) int64."""
 
     def frame(self) -> ndarray:
-        """The first of the environments as a picture, (height, width, 3) uint8."""
+        """The first of the environments as a picture, (height, width, 3) uint8.
+
+        Raises:
+            NoPictureError: if there is none.
+        """
 
 
 @runtime_checkable

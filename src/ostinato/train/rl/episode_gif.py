@@ -53,8 +53,8 @@ def record_episode(
         longest: steps after which the film ends.
 
     Raises:
-        ArgumentError: if the environment draws no pictures.
-        MissingExtraError: without pillow.
+        NoPictureError: if the environment draws no pictures.
+        MissingExtraError: without pillow, or what the environment draws with.
     """
     image = extra("PIL.Image", "plot", "A recorded episode", "`evaluate` needs no pictures.")
     play, pictures = Play(acting, environment, seed), list[Any]()
