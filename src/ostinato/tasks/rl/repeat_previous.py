@@ -59,7 +59,7 @@ class RepeatPrevious(TensorEnvironment):
         return one_hot(_at(world["suits"], world["dealt"] - 1), 4).float()
 
     def frame(self) -> ndarray:
-        """The last k cards as coloured fields, the newest on the right, the asked one framed."""
+        """The last k cards, at most 16, as coloured fields; the one asked for is framed."""
         dealt, shown = int(self.world["dealt"][0]), min(self.k, 16)
         canvas = Canvas(40, 24 * shown + 8)
         for column in range(shown):
