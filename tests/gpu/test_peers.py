@@ -20,6 +20,9 @@ PEERS = [
     ("flashrnn", "flashrnn", "GRU"),
     ("flashrnn", "flashrnn", "Elman"),
     ("flash-linear-attention", "fla", "GatedLinearAttention"),
+    ("flash-linear-attention", "fla", "GatedDeltaNet"),
+    ("flash-linear-attention", "fla", "Mamba2"),
+    ("flash-linear-attention", "fla", "RWKV7"),
 ]
 
 

@@ -77,17 +77,12 @@ class GatedLinearAttentionCell(MatrixCell):
 
     def factors(self, x: Tensor) -> Factors:
         """What inputs (rows, D) do to the state."""
-        q, k, v, log_decay = self.gated_linear_attention(x)
-        q = self.key_size**-0.5 * q
-        return Factors(q, k[..., None, :, :], v[..., None, :, :], log_decay)
-
-    def gated_linear_attention(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What a step makes of x (..., D): q, k, v and log α (..., heads, K or V)."""
         keys = self.heads * self.key_size
         q, k, v = self.input(x).split([keys, keys, self.hidden_size], -1)
         log_decay = F.logsigmoid(self.gate(x)) / self.temperature
         q, k, log_decay = (self._in_heads(each, self.key_size) for each in (q, k, log_decay))
-        return q, k, self._in_heads(v, self.value_size), log_decay
+        v, q = self._in_heads(v, self.value_size), self.key_size**-0.5 * q
+        return Factors(q, k[..., None, :, :], v[..., None, :, :], log_decay)
 
     def _in_heads(self, values: Tensor, size: int) -> Tensor:
         """(..., heads·size) as (..., heads, size)."""

@@ -99,7 +99,9 @@ class MLSTMCell(MatrixCell):
         h = (q[..., None] * c).sum(-2) / _size((q * n).sum(-1), m)[..., None]
         return (gate * h).flatten(-2), (c, n, m)
 
-    def all_steps(self, x: Tensor, valid: Tensor | None, state: State) -> tuple[Tensor, State]:
+    def all_steps(
+        self, x: Tensor, valid: Tensor | None, state: State, backend: str | None = None
+    ) -> tuple[Tensor, State]:
         """All steps together, as `MatrixCell.all_steps`."""
         c, n, start = state
         q, k, v, gate, entering, kept = self._parts(x)
@@ -112,7 +114,8 @@ class MLSTMCell(MatrixCell):
         k = torch.exp(entering - m)[..., None] * k
         values = torch.cat([v, torch.ones_like(v[..., :1])], -1)
         memory = torch.cat([c, n[..., None]], -1)
-        o, last = matrix_scan(q, k, values, kept + before - m, None, None, 1.0, memory, True)
+        g = kept + before - m
+        o, last = matrix_scan(q, k, values, g, None, None, 1.0, memory, True, backend=backend)
         assert last is not None
         h = gate * o[..., :-1] / _size(o[..., -1], m)[..., None]
         return h.flatten(-2), (last[..., :-1], last[..., -1], m[:, -1])

@@ -1,32 +1,22 @@
-"""The adapter of flash-linear-attention, with its function in plain torch."""
+"""The adapter of flash-linear-attention, with its functions in plain torch."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
+import ostinato as ost
 from ostinato.cells import make_cell
 
 from .conftest import assert_same, reason
+from .fla_functions import MODULES
 
-
-def chunk_gla(
-    q, k, v, g, scale=None, initial_state=None, output_final_state=False, cu_seqlens=None
-):
-    """q, k, g (B, T, H, K), v (B, T, H, V), states (B, H, K, V); g is the logarithm."""
-    assert q.shape == k.shape == g.shape
-    assert q.shape[:3] == v.shape[:3]
-    assert output_final_state
-    state, ys = initial_state, []
-    for t in range(q.shape[1]):
-        state = g[:, t, ..., None].exp() * state + k[:, t, ..., None] * v[:, t, :, None]
-        ys.append(scale * torch.einsum("bhk,bhkv->bhv", q[:, t], state))
-    return torch.stack(ys, 1), state
+ENGINE = "flash-linear-attention"
 
 
 @pytest.fixture(autouse=True)
 def peer(install):
-    install(fla={}, fla__ops={}, fla__ops__gla={"chunk_gla": chunk_gla})
+    install(**MODULES)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -35,9 +25,25 @@ def test_values_and_gradients(heads, key_size, reverse):
     cell = make_cell("GatedLinearAttention", 3, 8, heads=heads, key_size=key_size)
     state = (torch.randn(2, heads, cell.key_size, cell.value_size),)
     x = torch.randn(2, 6, 3)
-    assert_same(cell, "flash-linear-attention", x, state=state, reverse=reverse)
+    assert_same(cell, ENGINE, x, state=state, reverse=reverse)
 
 
-def test_other_cells():
-    said = reason(make_cell("LSTM", 3, 4), "flash-linear-attention", torch.randn(2, 5, 3))
-    assert said == "the step is no cell of gated linear attention"
+@pytest.mark.parametrize("name", ["GatedDeltaProduct", "Mamba2", "MLSTM", "RWKV7"])
+def test_cells_with_a_matrix(name):
+    assert_same(make_cell(name, 3, 8, heads=2), ENGINE, torch.randn(2, 6, 3))
+
+
+def test_lengths_and_resets():
+    cell, x = make_cell("GatedDeltaNet", 3, 8), torch.randn(2, 6, 3)
+    resets = torch.zeros(2, 6, dtype=torch.bool)
+    resets[1, 3] = True
+    found, expected = (
+        ost.RNN(cell, engine)(x, lengths=[6, 5], resets=resets) for engine in (ENGINE, "reference")
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_it_declines():
+    x = torch.randn(2, 5, 3)
+    assert "not a MatrixCell" in reason(make_cell("LSTM", 3, 4), ENGINE, x)
+    assert "float32 only" in reason(make_cell("Mamba2", 3, 4).double(), ENGINE, x.double())

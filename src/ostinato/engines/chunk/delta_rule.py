@@ -20,6 +20,7 @@ def delta_rule(
     output_final_state: bool = False,
     cu_seqlens: Tensor | None = None,
     chunk_size: int | None = None,
+    backend: str | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """The delta rule, plain, gated, and with several corrections a step.
 
@@ -47,14 +48,15 @@ def delta_rule(
         output_final_state: as in `matrix_scan`.
         cu_seqlens: as in `matrix_scan`, counted in steps, not in corrections.
         chunk_size: as in `matrix_scan`.
+        backend: as in `matrix_scan`.
 
     Returns:
         As `matrix_scan`.
 
     Raises:
         ShapeError: if shapes do not fit together.
-        ArgumentError: if `chunk_size` is no power of 2.
+        ArgumentError: as `matrix_scan`.
+        MissingExtraError: as `matrix_scan`.
     """
-    return matrix_scan(
-        q, k, v, g, k, beta, scale, initial_state, output_final_state, cu_seqlens, chunk_size
-    )
+    state = initial_state, output_final_state
+    return matrix_scan(q, k, v, g, k, beta, scale, *state, cu_seqlens, chunk_size, backend)

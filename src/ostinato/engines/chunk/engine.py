@@ -20,11 +20,16 @@ _SMALL = 512
 
 
 class Chunk:
-    """Run a `MatrixCell` in chunks of steps."""
+    """Run a `MatrixCell` in chunks of steps.
+
+    Attributes:
+        backend: of `matrix_scan`.
+    """
 
     name = "chunk"
     summary = "matrix states with decay and delta updates, chunks of steps as products"
     rank = 6
+    backend: str | None = None
 
     def decline(self, recurrence: Recurrence) -> str | None:
         """Why the recurrence is not one of a matrix state, or None."""
@@ -58,15 +63,19 @@ class Chunk:
         if recurrence.reverse:
             xs, valid = xs.flip(1), None if valid is None else valid.flip(1)
         if recurrence.restart is None:
-            y, last = cell.all_steps(xs, valid, recurrence.init)
+            y, last = cell.all_steps(xs, valid, recurrence.init, self.backend)
         else:
-            y, last = _apart(cell, xs, valid, recurrence)
+            y, last = _apart(cell, xs, valid, recurrence, self.backend)
         y = y.transpose(0, 1)
         return last, y.flip(0) if recurrence.reverse else y
 
 
 def _apart(
-    cell: MatrixCell, xs: Tensor, valid: Tensor | None, recurrence: Recurrence
+    cell: MatrixCell,
+    xs: Tensor,
+    valid: Tensor | None,
+    recurrence: Recurrence,
+    backend: str | None,
 ) -> tuple[Tensor, State]:
     """Outputs (B, T, ...) and last state, with each restart beginning a row of its own."""
     assert recurrence.restart is not None
@@ -82,7 +91,7 @@ def _apart(
         there = torch.arange(padded.shape[1], device=xs.device) < lengths[:, None]
     else:
         there = split_tokens(valid.reshape(1, -1), borders)[0]
-    y, last = cell.all_steps(padded, there, select(again, fresh, init))
+    y, last = cell.all_steps(padded, there, select(again, fresh, init), backend)
     # The sequence with which a row ends stands before that with which the next begins.
     final = torch.cat([row[1:] != row[:-1], again.new_ones(1)])
     return torch.unflatten(join_tokens(y, position)[0], 0, xs.shape[:2]), index(last, final)

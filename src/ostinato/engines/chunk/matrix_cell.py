@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -95,13 +95,16 @@ class MatrixCell(Cell):
         y = (q[..., None] * state).sum(-2)
         return (y if skip is None else y + skip).flatten(-2), state
 
-    def all_steps(self, x: Tensor, valid: Tensor | None, state: State) -> tuple[Tensor, State]:
+    def all_steps(
+        self, x: Tensor, valid: Tensor | None, state: State, backend: str | None = None
+    ) -> tuple[Tensor, State]:
         """All steps together: outputs (B, T, H·V) and the last state.
 
         Args:
             x: (B, T, D).
             valid: (B, T), false where the state is held; None: nowhere.
             state: before the first step.
+            backend: of `matrix_scan`.
         """
         steps = self.factors(x.flatten(0, 1)).map(lambda f: torch.unflatten(f, 0, x.shape[:2]))
         if valid is not None:
@@ -115,7 +118,6 @@ class MatrixCell(Cell):
         assert k is not None
         assert v is not None
         erase = k if steps.erase is steps.k else erase
-        y, last = matrix_scan(
-            steps.q, k, v, steps.g, erase, beta, 1.0, state, True, chunk_size=self.chunk_size
-        )
+        options: dict[str, Any] = {"chunk_size": self.chunk_size, "backend": backend}
+        y, last = matrix_scan(steps.q, k, v, steps.g, erase, beta, 1.0, state, True, **options)
         return (y if steps.skip is None else y + steps.skip).flatten(-2), last

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from ostinato.core.errors import ArgumentError, ShapeError
+from ostinato.core.errors import ArgumentError, ShapeError, nearest
 from ostinato.core.sequence import join_tokens, split_tokens
 from ostinato.engines.chunk.recurrence import recur
 from ostinato.engines.chunk.steps import Steps
@@ -23,6 +25,7 @@ def matrix_scan(
     output_final_state: bool = False,
     cu_seqlens: Tensor | None = None,
     chunk_size: int | None = None,
+    backend: str | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Linear attention with decay and erasure, for all steps.
 
@@ -54,18 +57,25 @@ def matrix_scan(
         cu_seqlens: (N+1,) borders of sequences that lie end to end in a batch of one, counted in
             steps; there are N states then.
         chunk_size: steps in a chunk, a power of 2; None: what is fast.
+        backend: "flash-linear-attention", for that library's kernels, which have chunks of their
+            own and the precision of v; None: the own code.
 
     Returns:
         o (B, T, H, V), and S (B, H, K, V), in float64 if v is, else float32, or None.
 
     Raises:
         ShapeError: if shapes do not fit together.
-        ArgumentError: if `chunk_size` is no power of 2.
+        ArgumentError: if `chunk_size` is no power of 2, or the backend is unknown or does not take
+            these tensors.
+        MissingExtraError: if the backend is not installed.
     """
     check(q, k, v, g, erase, beta, chunk_size)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     g = g[..., None] if g is not None and g.dim() == 3 else g
     steps = Steps(q, k, v, g, erase, beta)
+    if backend is not None:
+        o, last = _peer(backend)(steps, initial_state, scale, cu_seqlens)
+        return o, last if output_final_state else None
     position = None
     if cu_seqlens is not None:
         steps, position = _apart(steps, cu_seqlens)
@@ -76,6 +86,17 @@ def matrix_scan(
     o, last = recur(steps, state, scale, chunk_size)
     o = o.to(v.dtype) if position is None else join_tokens(o.to(v.dtype), position)
     return o, last if output_final_state else None
+
+
+def _peer(backend: str) -> Callable[..., tuple[Tensor, Tensor]]:
+    # Peers are looked at when they are asked for.
+    from ostinato.engines.peers import fla_scan
+
+    if backend != fla_scan.NAME:
+        raise ArgumentError(
+            f"No backend is called {backend!r}. {nearest(backend, [fla_scan.NAME])}"
+        )
+    return fla_scan.scan
 
 
 def _apart(steps: Steps, borders: Tensor) -> tuple[Steps, Tensor]:

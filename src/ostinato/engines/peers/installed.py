@@ -31,13 +31,18 @@ def missing(module: str, package: str) -> str | None:
 
 def unfit(recurrence: Recurrence) -> str | None:
     """What about the call kernels of peers do not take."""
-    states = leaves(recurrence.init)
     if recurrence.valid is not None or recurrence.restart is not None:
         return "its kernels have no lengths and no resets"
     if recurrence.checkpoint is not None:
         return "its kernels store what they like, so it cannot honour checkpoint"
     if recurrence.steps == 0:
         return "there are no steps"
+    return elsewhere(recurrence)
+
+
+def elsewhere(recurrence: Recurrence) -> str | None:
+    """Why the state of the call is not where kernels of peers can read it."""
+    states = leaves(recurrence.init)
     if any(leaf.device.type not in DEVICES for leaf in states):
         return "its kernels run on a CUDA device only"
     if any(str(leaf.dtype) != "torch.float32" for leaf in states):
