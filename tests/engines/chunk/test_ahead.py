@@ -21,7 +21,7 @@ pytest.importorskip("triton")
 CODE = """
 import json
 from ostinato.engines.chunk.ahead import resources
-print(json.dumps([found._asdict() for found in resources(64, 64, "tf32")]))
+print(json.dumps([found._asdict() for found in resources(64, 64)]))
 """
 
 
@@ -31,9 +31,9 @@ def test_the_device_can_run_them():
     command = [sys.executable, "-c", CODE]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    forward, backward = json.loads(done.stdout)
-    assert forward["spilled"] == 0
-    assert max(forward["shared"], backward["shared"]) <= SM_90.shared
+    for found in json.loads(done.stdout):
+        assert found["spilled"] == 0, found
+        assert found["shared"] <= SM_90.shared
 
 
 def test_not_where_kernels_are_interpreted():

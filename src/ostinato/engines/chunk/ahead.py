@@ -3,42 +3,46 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from typing import Any, NamedTuple
 
 from ostinato.core.errors import EngineError
 from ostinato.core.extras import extra
-from ostinato.engines.chunk.device import ROWS, WARPS
+from ostinato.engines.chunk.tiles import HOMES, ROWS, Tile, tile
 from ostinato.engines.fused.device.ahead import assemble
 
-_FLAGS = ("GATED", "ERASES", "SCALED", "KEEP")
+_FLAGS = ("GATED", "ERASES", "SCALED", "NEW")
+_NUMBERS = ("T", "heads", "chunks", "n")
 
 
 class Resources(NamedTuple):
     """What one kernel needs of the device.
 
     Attributes:
-        name: "forward" or "backward".
+        name: of the kernel.
+        warps: of a program.
         registers: of each thread; 255 is the most there are.
         spilled: bytes of each thread that found no register.
         shared: bytes of a program.
     """
 
     name: str
+    warps: int
     registers: int
     spilled: int
     shared: int
 
 
 def resources(
-    keys: int, values: int, precision: str = "ieee", warps: int = WARPS, capability: int = 90
+    keys: int, values: int, precision: str = "ieee", by_key: bool = False, capability: int = 90
 ) -> list[Resources]:
-    """Compile both kernels, with gate, erasing and β, in float32.
+    """Compile all kernels, with gate, erasing and β, in float32.
 
     Args:
-        keys: K, a power of 2.
-        values: V, a power of 2.
+        keys: K.
+        values: V.
         precision: of products: "ieee", "tf32x3" or "tf32".
-        warps: of a program.
+        by_key: whether each key decays by itself.
         capability: of the device, ten times.
 
     Raises:
@@ -49,30 +53,39 @@ def resources(
         raise EngineError(
             "Triton interprets kernels in this process; unset TRITON_INTERPRET to compile them."
         )
-    from ostinato.engines.chunk import on_device
-
-    fixed: dict[str, Any] = dict.fromkeys(_FLAGS, True)
-    fixed |= {"C": ROWS, "K": keys, "V": values, "PRECISION": precision}
-    kernels = (on_device.forward, on_device.backward)
-    return [_resources(kernel, fixed, warps, capability) for kernel in kernels]
+    fixed: dict[str, Any] = {**dict.fromkeys(_FLAGS, True), "BY_KEY": by_key}
+    fixed |= {"keys": keys, "values": values, "C": ROWS, "PRECISION": precision}
+    fixed["gates"] = keys if by_key else 1
+    return [of_kernel(name, tile(name, keys, values), fixed, capability) for name in HOMES]
 
 
-def _resources(kernel: Any, fixed: dict[str, Any], warps: int, capability: int) -> Resources:
+def of_kernel(name: str, chosen: Tile, fixed: dict[str, Any], capability: int = 90) -> Resources:
+    """Compile one kernel.
+
+    Args:
+        name: of the kernel.
+        chosen: what a program takes.
+        fixed: numbers that are compiled in, besides those of the tile.
+        capability: of the device, ten times.
+    """
+    kernel = import_module(f"ostinato.engines.chunk.on_device.{HOMES[name]}").__dict__[name]
     compiler = extra("triton.compiler", "gpu", "Code for CUDA")
     targets = extra("triton.backends.compiler", "gpu", "Code for CUDA")
-    fixed = {name: value for name, value in fixed.items() if name in kernel.arg_names}
-    types = {name: _kind(name, fixed) for name in kernel.arg_names}
-    even = [(i,) for i, name in enumerate(kernel.arg_names) if types[name] in ("*fp32", "i64")]
+    fixed = {x: value for x, value in {**fixed, **chosen.sizes}.items() if x in kernel.arg_names}
+    types = {argument: _kind(argument, fixed) for argument in kernel.arg_names}
+    pointers = ("*fp32", "*fp64", "i64")
+    even = [(i,) for i, argument in enumerate(kernel.arg_names) if types[argument] in pointers]
     made = compiler.compile(
         compiler.ASTSource(kernel, types, fixed, {key: [["tt.divisibility", 16]] for key in even}),
         target=targets.GPUTarget("cuda", capability, 32),
-        options={"num_warps": warps, "num_stages": 1},
+        options={"num_warps": chosen.warps, "num_stages": 1},
     )
     said = assemble(made.asm["ptx"], capability)
     registers = re.search(r"Used (\d+) registers", said)
     spilled = re.search(r"(\d+) bytes spill stores", said)
     return Resources(
-        kernel.__name__,
+        name,
+        chosen.warps,
         int(registers.group(1)) if registers else 0,
         int(spilled.group(1)) if spilled else 0,
         made.metadata.shared,
@@ -83,8 +96,8 @@ def _kind(name: str, fixed: dict[str, Any]) -> str:
     """The type of an argument."""
     if name in fixed:
         return "constexpr"
-    if name == "scale":
-        return "fp32"
-    if name in ("T", "heads", "chunks", "n", "keys", "values"):
+    if name in ("scale", "gamma"):
+        return {"scale": "fp32", "gamma": "*fp64"}[name]
+    if name in _NUMBERS:
         return "i32"
     return "i64" if name.endswith(("_batch", "_head", "_time")) else "*fp32"

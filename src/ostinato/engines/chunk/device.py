@@ -1,9 +1,14 @@
-"""The recurrence of a matrix state on CUDA, through Triton; or through its interpreter in tests."""
+"""The recurrence of a matrix state on CUDA, through Triton; or through its interpreter in tests.
+
+What depends on no state is found for all chunks at once, then states go from chunk to chunk, then
+outputs or gradients come from all of them at once.
+"""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Any
+from importlib import import_module
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,19 +17,35 @@ from torch import Tensor
 from ostinato.core.extras import extra
 from ostinato.engines.chunk.kernel import Kept
 from ostinato.engines.chunk.steps import Steps
+from ostinato.engines.chunk.tiles import HOMES, ROWS, tile
 
 # Larger matrices leave a program no registers.
-_WIDEST = 64
-# Rows of a chunk, and warps of a program: with these the fewest registers spill.
-ROWS, WARPS = 32, 8
+_WIDEST = 256
+
+
+class Blocks(NamedTuple):
+    """What of the chunks depends on no state, chunk by chunk for each head of each row.
+
+    Attributes:
+        read: P (R, C, C).
+        inverse: (I + A)⁻¹ (R, C, C).
+        entering: e^Γ ⊙ q (R, C, K).
+        leaving: e^{Γ_C − Γ} ⊙ k (R, C, K).
+        erased: (I + A)⁻¹ (e^Γ ⊙ a) (R, C, K).
+    """
+
+    read: Tensor
+    inverse: Tensor
+    entering: Tensor
+    leaving: Tensor
+    erased: Tensor
 
 
 def compiled(steps: Steps) -> bool:
     """Whether there is a kernel for these steps."""
-    shared = steps.g is None or steps.g.shape[-1] == 1
     small = max(steps.q.shape[-1], steps.v.shape[-1]) <= _WIDEST
     on_device = steps.q.device.type == "cuda" and steps.q.dtype == torch.float32
-    return shared and small and on_device and _installed()
+    return small and on_device and _installed()
 
 
 def forward(
@@ -35,13 +56,22 @@ def forward(
     batch, count, heads, keys = steps.q.shape
     values, chunks = steps.v.shape[-1], -(-count * steps.updates // ROWS)
     o, last = state.new_empty(batch, count, heads, values), torch.empty_like(state)
-    starts = state.new_empty((batch, heads, chunks, keys, values) if keep else (1,))
-    written = state.new_empty((batch, heads, chunks, ROWS, values) if keep else (1,))
+    starts = state.new_empty(batch, heads, chunks, keys, values)
+    written = state.new_empty(batch, heads, chunks, ROWS, values)
+    gamma = _sums(steps, chunks)
+    blocks = _blocks(steps, gamma, scale, chunks, written)
+    numbers = _numbers(steps, scale, chunks)
+    chain = {"leaving": blocks.leaving, "erased": blocks.erased, "gamma": gamma}
     _launch(
-        "forward",
-        {**_operands(steps), "o": o},
-        {"first": state, "last": last, "starts": starts, "written": written},
-        {**_numbers(steps, scale, chunks), "KEEP": keep},
+        "states",
+        {**chain, "first": state, "last": last, "starts": starts, "written": written},
+        numbers,
+    )
+    _launch(
+        "outputs",
+        {"starts": starts, "read": blocks.read, "entering": blocks.entering, "written": written}
+        | _strided({"o": o}),
+        numbers,
     )
     return o, last, Kept(starts, written, last) if keep else None
 
@@ -51,19 +81,25 @@ def backward(
 ) -> tuple[Steps, Tensor]:
     """The gradients of the steps and of the first state; where k is erased, k has that of both."""
     steps, grad_o, grad_last = steps.map(_readable), _readable(grad_o), grad_last.contiguous()
+    starts, written = kept.starts, kept.written
     grads = Steps(*[None if x is None else torch.empty_like(x) for x in steps])  # type: ignore[arg-type]
-    first = torch.empty_like(grad_last)
-    places = {f"d{name}": x for name, x in _operands(grads).items()}
+    first, after, new = (torch.empty_like(x) for x in (grad_last, starts, written))
+    chunks = starts.shape[2]
+    gamma = _sums(steps, chunks)
+    numbers, given = _numbers(steps, scale, chunks), _strided({"o": grad_o})
+    blocks = _blocks(steps, gamma, scale, chunks, None)
+    chain = {"gamma": gamma, "after": after, "grad_new": new}
     _launch(
-        "backward",
-        {**_operands(steps), "o": grad_o, **places},
-        {
-            "starts": kept.starts,
-            "written": kept.written,
-            "grad_first": first,
-            "grad_last": grad_last,
-        },
-        _numbers(steps, scale, kept.starts.shape[2]),
+        "states_back",
+        {**blocks._asdict(), **chain, **given, "grad_last": grad_last, "grad_first": first},
+        numbers,
+    )
+    places = _strided({f"d{name}": x for name, x in _operands(grads).items()})
+    operands = _strided(_operands(steps))
+    _launch(
+        "gradients",
+        {**operands, **places, **given, **chain, "starts": starts, "written": written},
+        numbers,
     )
     if steps.erase is steps.k:
         assert grads.erase is not None
@@ -71,54 +107,85 @@ def backward(
     return grads, first
 
 
+def _sums(steps: Steps, chunks: int) -> Tensor:
+    """Γ (B·H, M, C, 1 or K) in float64; without decay nothing reads it."""
+    if steps.g is None:
+        return steps.q
+    batch, _, heads, gates = steps.g.shape
+    gamma = steps.g.new_empty(batch * heads, chunks, ROWS, gates, dtype=torch.float64)
+    _launch(
+        "sums",
+        {"gamma": gamma, **_strided({"g": steps.g})},
+        {**_numbers(steps, 1.0, chunks), "gates": gates},
+    )
+    return gamma
+
+
+def _blocks(steps: Steps, gamma: Tensor, scale: float, chunks: int, new: Tensor | None) -> Blocks:
+    batch, _, heads, keys = steps.q.shape
+    rows = batch * heads * chunks
+    sizes = (ROWS, ROWS, keys, keys, keys)
+    found = Blocks(*[steps.q.new_empty(rows, ROWS, size) for size in sizes])
+    _launch(
+        "blocks",
+        {
+            **_strided(_operands(steps)),
+            **found._asdict(),
+            "gamma": gamma,
+            "new": found.read if new is None else new,
+        },
+        {**_numbers(steps, scale, chunks), "NEW": new is not None},
+    )
+    return found
+
+
 def _operands(steps: Steps) -> dict[str, Tensor]:
     """Tensors by name; one that is absent is never read, but has to be somewhere."""
     return {name: steps.q if x is None else x for name, x in zip(Steps._fields, steps, strict=True)}
 
 
+def _strided(tensors: dict[str, Tensor]) -> dict[str, Any]:
+    """Tensors and how far apart their rows, heads and steps are."""
+    strides = {
+        f"{name}_{axis}": x.stride(place)
+        for name, x in tensors.items()
+        for axis, place in (("batch", 0), ("head", 2), ("time", 1))
+    }
+    return {**tensors, **strides}
+
+
 def _numbers(steps: Steps, scale: float, chunks: int) -> dict[str, Any]:
-    _, count, heads, keys = steps.q.shape
-    values = steps.v.shape[-1]
+    batch, count, heads, keys = steps.q.shape
     precision = {"highest": "ieee", "high": "tf32x3", "medium": "tf32"}
     return {
+        "rows": batch * heads,
         "T": count,
         "heads": heads,
         "chunks": chunks,
         "n": steps.updates,
         "keys": keys,
-        "values": values,
+        "values": steps.v.shape[-1],
         "scale": scale,
         "GATED": steps.g is not None,
+        "BY_KEY": steps.g is not None and steps.g.shape[-1] > 1,
         "ERASES": steps.erase is not None,
         "SCALED": steps.beta is not None,
         "C": ROWS,
-        "K": _padded(keys),
-        "V": _padded(values),
         "PRECISION": precision[torch.get_float32_matmul_precision()],
     }
 
 
-def _padded(size: int) -> int:
-    """A power of 2 that the matrix units take."""
-    return max(16, 1 << (size - 1).bit_length())
-
-
-def _launch(
-    name: str, strided: dict[str, Tensor], flat: dict[str, Tensor], numbers: dict[str, Any]
-) -> None:
+def _launch(name: str, tensors: dict[str, Any], numbers: dict[str, Any]) -> None:
     # Triton is an extra, and imported when the first kernel runs.
-    from ostinato.engines.chunk import on_device
-
-    batch, _, heads, _ = strided["q"].shape
-    strides = {
-        f"{tensor}_{axis}": x.stride(place)
-        for tensor, x in strided.items()
-        for axis, place in (("batch", 0), ("head", 2), ("time", 1))
-    }
-    quiet = nullcontext() if strided["q"].is_cuda else np.errstate(all="ignore")
-    with quiet:
-        getattr(on_device, name)[(batch * heads,)](
-            **strided, **flat, **strides, **numbers, num_warps=WARPS, num_stages=1
+    kernel = import_module(f"ostinato.engines.chunk.on_device.{HOMES[name]}").__dict__[name]
+    chosen = tile(name, numbers["keys"], numbers["values"])
+    given = {**tensors, **numbers, **chosen.sizes}
+    on_device = any(isinstance(x, Tensor) and x.is_cuda for x in tensors.values())
+    with nullcontext() if on_device else np.errstate(all="ignore"):
+        kernel[chosen.programs(name, given)](
+            **{each: given[each] for each in kernel.arg_names},
+            num_warps=chosen.warps,
+            num_stages=1,
         )
 
 
