@@ -27,14 +27,14 @@ class Blocks(NamedTuple):
     """What of the chunks depends on no state, chunk by chunk for each head of each row.
 
     Attributes:
-        read: P (R, C, C).
+        weights: P (R, C, C).
         inverse: (I + A)⁻¹ (R, C, C).
         entering: e^Γ ⊙ q (R, C, K).
         leaving: e^{Γ_C − Γ} ⊙ k (R, C, K).
         erased: (I + A)⁻¹ (e^Γ ⊙ a) (R, C, K).
     """
 
-    read: Tensor
+    weights: Tensor
     inverse: Tensor
     entering: Tensor
     leaving: Tensor
@@ -64,12 +64,12 @@ def forward(
     chain = {"leaving": blocks.leaving, "erased": blocks.erased, "gamma": gamma}
     _launch(
         "states",
-        {**chain, "first": state, "last": last, "starts": starts, "written": written},
+        {**chain, "first": state, "last": last, "starts": starts, "new": written},
         numbers,
     )
     _launch(
         "outputs",
-        {"starts": starts, "read": blocks.read, "entering": blocks.entering, "written": written}
+        {"starts": starts, "weights": blocks.weights, "entering": blocks.entering, "new": written}
         | _strided({"o": o}),
         numbers,
     )
@@ -98,7 +98,7 @@ def backward(
     operands = _strided(_operands(steps))
     _launch(
         "gradients",
-        {**operands, **places, **given, **chain, "starts": starts, "written": written},
+        {**operands, **places, **given, **chain, "starts": starts, "new": written},
         numbers,
     )
     if steps.erase is steps.k:
@@ -132,7 +132,7 @@ def _blocks(steps: Steps, gamma: Tensor, scale: float, chunks: int, new: Tensor 
             **_strided(_operands(steps)),
             **found._asdict(),
             "gamma": gamma,
-            "new": found.read if new is None else new,
+            "new": found.weights if new is None else new,
         },
         {**_numbers(steps, scale, chunks), "NEW": new is not None},
     )

@@ -15,6 +15,8 @@ HOMES = {
     "outputs": "outputs",
     "gradients": "gradients",
 }
+# Keys or values over which a product goes at once: more leave no registers for its factors.
+_SLICE = 32
 _CHAINS = ("states", "states_back")
 
 
@@ -22,7 +24,7 @@ class Tile(NamedTuple):
     """Of one kernel.
 
     Attributes:
-        sizes: K and V, at once, and G, gates.
+        sizes: keys and values, K and V; slices of keys, P; gates, G.
         warps: of a program.
     """
 
@@ -56,8 +58,9 @@ def tile(name: str, keys: int, values: int) -> Tile:
     if name in _CHAINS:
         # A program keeps all keys of its columns.
         depth = padded(keys)
-        return Tile({"K": depth, "V": 16, "G": 1}, 4 if depth <= 64 else 8)
-    sizes = {"K": min(padded(keys), 32), "V": min(padded(values), 32), "G": 32}
+        sizes = {"K": depth, "P": min(depth, _SLICE), "V": 16}
+        return Tile(sizes, 4 if name == "states" and depth <= 64 else 8)
+    sizes = {"K": min(padded(keys), _SLICE), "V": min(padded(values), _SLICE), "G": 32}
     return Tile(sizes, 8 if name == "gradients" else 4)
 
 

@@ -30,7 +30,7 @@ def unit_inverse(a, i, C: tl.constexpr, PRECISION: tl.constexpr):
 
 @triton.jit
 def blocks(
-    q, k, v, erase, beta, gamma, read, inverse, entering, leaving, erased, new,
+    q, k, v, erase, beta, gamma, weights, inverse, entering, leaving, erased, new,
     q_batch, q_head, q_time, k_batch, k_head, k_time, v_batch, v_head, v_time,
     erase_batch, erase_head, erase_time, beta_batch, beta_head, beta_time,
     T, heads, chunks, n, scale, keys: tl.constexpr, values: tl.constexpr,
@@ -48,7 +48,7 @@ def blocks(
     here, reads = at < T * n, (at < T * n) & (at % n == n - 1)
     real = entering.dtype.element_ty
     part = parts_of(beta, beta_time, at, here, real, SCALED)
-    weights, inner = tl.zeros((C, C), real), tl.zeros((C, C), real)
+    reading, inner = tl.zeros((C, C), real), tl.zeros((C, C), real)
     for begin in parts(0, keys, K, num_stages=1):
         key = begin + tl.arange(0, K)
         enter, leave = ends(gamma, i, key, keys, real, BY_KEY, GATED, C)
@@ -56,11 +56,11 @@ def blocks(
         kk = rows_of(k, k_time, at, here, key, keys)
         put_block(entering + chunk * C * keys, i, key, keys, qq * enter)
         put_block(leaving + chunk * C * keys, i, key, keys, kk * leave)
-        weights += scores(qq, kk, gamma, i, key, keys, BY_KEY, GATED, C, PRECISION)
+        reading += scores(qq, kk, gamma, i, key, keys, BY_KEY, GATED, C, PRECISION)
         if ERASES:
             a = rows_of(erase, erase_time, at, here, key, keys) * part[:, None]
             inner += scores(a, kk, gamma, i, key, keys, BY_KEY, GATED, C, PRECISION)
-    put_block(read + chunk * C * C, i, i, C, weights)
+    put_block(weights + chunk * C * C, i, i, C, reading)
     if ERASES:
         inner = tl.where(i[:, None] > i[None, :], inner, 0.0)
         solved = unit_inverse(inner, i, C, PRECISION)

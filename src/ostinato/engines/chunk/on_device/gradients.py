@@ -20,7 +20,7 @@ from ostinato.engines.chunk.on_device.rows import (
 @triton.jit
 def gradients(
     q, k, v, erase, beta, o, dq, dk, dv, dg, derase, dbeta,
-    starts, after, written, grad_new, gamma,
+    starts, after, new, grad_new, gamma,
     q_batch, q_head, q_time, k_batch, k_head, k_time, v_batch, v_head, v_time,
     erase_batch, erase_head, erase_time, beta_batch, beta_head, beta_time,
     o_batch, o_head, o_time, dq_batch, dq_head, dq_time, dk_batch, dk_head, dk_time,
@@ -42,7 +42,7 @@ def gradients(
     derase += b * derase_batch + h * derase_head
     dbeta += b * dbeta_batch + h * dbeta_head
     starts, after = starts + chunk * keys * values, after + chunk * keys * values
-    written, grad_new = written + chunk * C * values, grad_new + chunk * C * values
+    new, grad_new = new + chunk * C * values, grad_new + chunk * C * values
     gamma += chunk * C * (keys if BY_KEY else 1)
     here, reads = at < T * n, (at < T * n) & (at % n == n - 1)
     real = starts.dtype.element_ty
@@ -54,12 +54,12 @@ def gradients(
     for begin in parts(0, values, V, num_stages=1):
         value = begin + tl.arange(0, V)
         do = rows_of(o, o_time, at // n, reads, value, values)
-        new = block_of(written, i, value, values)
+        rows = block_of(new, i, value, values)
         y = block_of(grad_new, i, value, values)
         put_rows(dv, dv_time, at, here, value, values, y * part[:, None])
-        inner += tl.dot(do, tl.trans(new), input_precision=PRECISION)
+        inner += tl.dot(do, tl.trans(rows), input_precision=PRECISION)
         if ERASES:
-            cross -= tl.dot(y, tl.trans(new), input_precision=PRECISION)
+            cross -= tl.dot(y, tl.trans(rows), input_precision=PRECISION)
         if SCALED:
             dpart += tl.sum(y * rows_of(v, v_time, at, here, value, values), 1)
     before = i[:, None] > i[None, :]
@@ -80,9 +80,9 @@ def gradients(
             s = state_of(starts, key, keys, value, values)
             ds = state_of(after, key, keys, value, values)
             do = rows_of(o, o_time, at // n, reads, value, values)
-            new = block_of(written, i, value, values)
+            rows = block_of(new, i, value, values)
             dqq += tl.dot(do, tl.trans(s), input_precision=PRECISION)
-            dkk += tl.dot(new, tl.trans(ds), input_precision=PRECISION)
+            dkk += tl.dot(rows, tl.trans(ds), input_precision=PRECISION)
             both += tl.sum(s * ds, 1)
             if ERASES:
                 y = block_of(grad_new, i, value, values)

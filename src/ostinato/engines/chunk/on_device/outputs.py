@@ -11,7 +11,7 @@ from ostinato.engines.chunk.on_device.rows import block_of, parts, put_rows, sta
 
 @triton.jit
 def outputs(
-    o, starts, read, entering, written, o_batch, o_head, o_time,
+    o, starts, weights, entering, new, o_batch, o_head, o_time,
     T, heads, chunks, n, keys: tl.constexpr, values: tl.constexpr,
     C: tl.constexpr, K: tl.constexpr, V: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
@@ -20,9 +20,9 @@ def outputs(
     row, at = chunk // chunks, (chunk % chunks) * C + i
     value = tl.program_id(1) * V + tl.arange(0, V)
     o += (row // heads) * o_batch + (row % heads) * o_head
-    weights = block_of(read + chunk * C * C, i, i, C)
-    new = block_of(written + chunk * C * values, i, value, values)
-    out = tl.dot(weights, new, input_precision=PRECISION)
+    between = block_of(weights + chunk * C * C, i, i, C)
+    rows = block_of(new + chunk * C * values, i, value, values)
+    out = tl.dot(between, rows, input_precision=PRECISION)
     for begin in parts(0, keys, K, num_stages=1):
         key = begin + tl.arange(0, K)
         qq = block_of(entering + chunk * C * keys, i, key, keys)
