@@ -11,6 +11,7 @@
 #               Python loops; scans and Newton's method against the loops
 #     heads     generated code, loop, cuDNN and FlashRNN over heads, rows and steps
 #     lengths   steps in turn and all steps together, for 2^8 … 2^20 steps
+#     matrices  generated code, chunks and flash-linear-attention for matrix states
 #     memory    of a training pass
 #     roofline  rates beside those of a copy and of a product
 #
@@ -30,15 +31,18 @@ mkdir -p "$out"
 part() {
     case $1 in
     tests) python -m pytest tests/gpu -m gpu ;;
-    code) python -m ostinato.bench.device_code LSTM GRU LayerNormLSTM ParaGRU --hidden 64,128 ;;
+    code)
+        python -m ostinato.bench.device_code LSTM GRU LayerNormLSTM ParaGRU --hidden 64,128
+        python -m ostinato.bench.chunk_code 64 128
+        ;;
     ratios)
         # A contest that is under way at the end is measured again by the next run.
         timeout 540 python -m ostinato bench \
-            'lstm,gru,elman,layer-norm-lstm,peephole-lstm,leaky,heads,parallel-*,linear-*' \
+            'lstm,gru,elman,layer-norm-lstm,peephole-lstm,leaky,heads,parallel-*,linear-*,chunk-*' \
             --device "$device" --threads 1 --repeats 5 --json "$out/on-gpu.json" --resume \
             --out "$out" ${QUICK:-}
         ;;
-    heads | lengths | memory | roofline)
+    heads | lengths | matrices | memory | roofline)
         timeout 580 python -m ostinato.bench.sweep "$1" --device "$device" --out "$out" \
             --budget 400 ${QUICK:-}
         ;;
@@ -50,7 +54,7 @@ part() {
 }
 
 if [ $# = 0 ]; then
-    set -- tests code ratios heads lengths memory roofline
+    set -- tests code ratios heads lengths matrices memory roofline
 fi
 failed=0
 for name in "$@"; do

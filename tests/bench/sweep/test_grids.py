@@ -26,6 +26,12 @@ def test_heads_share_one_width():
     assert {s.hidden for s in GRIDS["heads"].spots if s.cell == "GRU"} == {768}
 
 
+def test_matrices_are_compared_with_the_library_they_come_from():
+    grid = GRIDS["matrices"]
+    assert {s.hidden // s.heads for s in grid.spots} == {64, 128}
+    assert {"chunk", "flash-linear-attention"} < set(grid.engines)
+
+
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
 def test_shortened_tables_are_small_and_ask_every_engine_for_every_cell(grid):
     short = shortened(grid)

@@ -75,6 +75,14 @@ def _roofline() -> Iterator[Spot]:
             yield Spot(cell, hidden, batch, 1024, heads)
 
 
+def _matrices() -> Iterator[Spot]:
+    """A decay for each head, and for each key; erasing, or not."""
+    for cell in ("Mamba2", "GatedDeltaNet", "GatedLinearAttention", "RWKV7"):
+        for size in (64, 128):
+            for steps in (1024, 4096, 16384):
+                yield Spot(cell, 4 * size, 8, steps, 4)
+
+
 _OURS = ("fused", "parallel")
 GRIDS = {
     grid.name: grid
@@ -91,6 +99,12 @@ GRIDS = {
             "Steps in turn, in Python and in generated code, against all steps together",
             tuple(_lengths()),
             ("reference", *_OURS, "accelerated-scan"),
+        ),
+        Grid(
+            "matrices",
+            "Matrix states: generated code against chunks and flash-linear-attention",
+            tuple(_matrices()),
+            ("fused", "chunk", "flash-linear-attention"),
         ),
         Grid(
             "memory",
