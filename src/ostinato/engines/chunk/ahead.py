@@ -11,7 +11,7 @@ from ostinato.core.extras import extra
 from ostinato.engines.chunk.tiles import HOMES, ROWS, Tile, tile
 from ostinato.engines.fused.device.ahead import assemble
 
-_FLAGS = ("GATED", "ERASES", "SCALED", "NEW")
+_FLAGS = ("GATED", "ERASES", "SCALED", "DELTA", "NEW")
 _NUMBERS = ("T", "heads", "chunks", "n")
 
 

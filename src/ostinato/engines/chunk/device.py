@@ -82,7 +82,9 @@ def backward(
     """The gradients of the steps and of the first state; where k is erased, k has that of both."""
     steps, grad_o, grad_last = steps.map(_readable), _readable(grad_o), grad_last.contiguous()
     starts, written = kept.starts, kept.written
-    grads = Steps(*[None if x is None else torch.empty_like(x) for x in steps])  # type: ignore[arg-type]
+    delta = steps.erase is steps.k
+    own = steps._replace(erase=None) if delta else steps
+    grads = own.map(torch.empty_like)
     first, after, new = (torch.empty_like(x) for x in (grad_last, starts, written))
     chunks = starts.shape[2]
     gamma = _sums(steps, chunks)
@@ -99,11 +101,8 @@ def backward(
     _launch(
         "gradients",
         {**operands, **places, **given, **chain, "starts": starts, "new": written},
-        numbers,
+        {**numbers, "DELTA": delta},
     )
-    if steps.erase is steps.k:
-        assert grads.erase is not None
-        grads = grads._replace(k=grads.k + grads.erase, erase=None)
     return grads, first
 
 

@@ -61,7 +61,10 @@ def tile(name: str, keys: int, values: int) -> Tile:
         sizes = {"K": depth, "P": min(depth, _SLICE), "V": 16}
         return Tile(sizes, 4 if name == "states" and depth <= 64 else 8)
     sizes = {"K": min(padded(keys), _SLICE), "V": min(padded(values), _SLICE), "G": 32}
-    return Tile(sizes, 8 if name == "gradients" else 4)
+    if name == "gradients":
+        # Its sums for q, k and a stand side by side.
+        return Tile({**sizes, "K": 16}, 8)
+    return Tile(sizes, 4)
 
 
 def padded(size: int) -> int:

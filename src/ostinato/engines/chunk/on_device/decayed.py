@@ -88,12 +88,6 @@ def below(weights, half, i):
 
 
 @triton.jit
-def own_weights(weights, i):
-    """The diagonal (C, 1)."""
-    return tl.sum(tl.where(i[:, None] == i[None, :], weights, 0.0), 1)[:, None]
-
-
-@triton.jit
 def scores(
     x, y, gamma, i, key, keys,
     BY_KEY: tl.constexpr, GATED: tl.constexpr, C: tl.constexpr, PRECISION: tl.constexpr,
@@ -113,38 +107,25 @@ def scores(
 
 
 @triton.jit
-def to_rows(
-    weights, y, gamma, i, key, keys,
+def passed_on(
+    weights, x, y, gamma, i, key, keys,
     BY_KEY: tl.constexpr, C: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """Σ_j w_ij y_j e^{Γ_i − Γ_j}; one decay for all keys is in the weights already."""
-    if BY_KEY:
-        found = own_weights(weights, i) * y
-        half = 1
-        while half < C:
-            since, until = halves(gamma, half, i, key, keys, y.dtype)
-            part = tl.dot(below(weights, half, i), y * until, input_precision=PRECISION)
-            found += part * since
-            half *= 2
-    else:
-        found = tl.dot(weights, y, input_precision=PRECISION)
-    return found
+    """Σ_j w_ij y_j e^{Γ_i − Γ_j} and Σ_i w_ij x_i e^{Γ_i − Γ_j}, the gradients of x and y.
 
-
-@triton.jit
-def to_columns(
-    weights, x, gamma, i, key, keys,
-    BY_KEY: tl.constexpr, C: tl.constexpr, PRECISION: tl.constexpr,
-):  # fmt: skip
-    """Σ_i w_ij x_i e^{Γ_i − Γ_j}, as `to_rows`."""
+    One decay for all keys is in the weights already.
+    """
     if BY_KEY:
-        found = own_weights(weights, i) * x
+        own = tl.sum(tl.where(i[:, None] == i[None, :], weights, 0.0), 1)[:, None]
+        rows, columns = own * y, own * x
         half = 1
         while half < C:
             since, until = halves(gamma, half, i, key, keys, x.dtype)
-            part = tl.trans(below(weights, half, i))
-            found += tl.dot(part, x * since, input_precision=PRECISION) * until
+            part = below(weights, half, i)
+            rows += tl.dot(part, y * until, input_precision=PRECISION) * since
+            columns += tl.dot(tl.trans(part), x * since, input_precision=PRECISION) * until
             half *= 2
     else:
-        found = tl.dot(tl.trans(weights), x, input_precision=PRECISION)
-    return found
+        rows = tl.dot(weights, y, input_precision=PRECISION)
+        columns = tl.dot(tl.trans(weights), x, input_precision=PRECISION)
+    return rows, columns

@@ -6,7 +6,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from ostinato.engines.chunk.on_device.decayed import ends, table, to_columns, to_rows, whole
+from ostinato.engines.chunk.on_device.decayed import ends, passed_on, table, whole
 from ostinato.engines.chunk.on_device.rows import (
     block_of,
     parts,
@@ -28,9 +28,12 @@ def gradients(
     derase_batch, derase_head, derase_time, dbeta_batch, dbeta_head, dbeta_time,
     T, heads, chunks, n, scale, keys: tl.constexpr, values: tl.constexpr,
     GATED: tl.constexpr, BY_KEY: tl.constexpr, ERASES: tl.constexpr, SCALED: tl.constexpr,
-    C: tl.constexpr, K: tl.constexpr, V: tl.constexpr, PRECISION: tl.constexpr,
+    DELTA: tl.constexpr, C: tl.constexpr, K: tl.constexpr, V: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """`o` is the gradient of o; dq is by rows, of which the last of a step counts, and so is dg."""
+    """`o` is the gradient of o; dq is by rows, of which the last of a step counts, and so is dg.
+
+    With DELTA the erase key is k, and dk has the gradients of both.
+    """
     chunk, i = tl.program_id(0).to(tl.int64), tl.arange(0, C)
     row, at = chunk // chunks, (chunk % chunks) * C + i
     b, h = row // heads, row % heads
@@ -90,23 +93,28 @@ def gradients(
         enter, leave = ends(gamma, i, key, keys, real, BY_KEY, GATED, C)
         qq = rows_of(q, q_time, at // n, reads, key, keys) * scale
         kk = rows_of(k, k_time, at, here, key, keys)
-        dqq = dqq * enter + to_rows(inner, kk, gamma, i, key, keys, BY_KEY, C, PRECISION)
-        put_rows(dq, dq_time, at // n, reads, key, keys, dqq * scale)
         dkk *= leave
         both = both * whole(gamma, key, keys, real, BY_KEY, GATED, C) + tl.sum(kk * dkk, 0)
-        dkk += to_columns(inner, qq, gamma, i, key, keys, BY_KEY, C, PRECISION)
+        to_q, to_k = passed_on(inner, qq, kk, gamma, i, key, keys, BY_KEY, C, PRECISION)
+        dqq = dqq * enter + to_q
+        dkk += to_k
+        put_rows(dq, dq_time, at // n, reads, key, keys, dqq * scale)
         passed = qq * dqq
         if ERASES:
             a = rows_of(erase, erase_time, at, here, key, keys)
             aa = a * part[:, None]
-            da = da * enter + to_rows(cross, kk, gamma, i, key, keys, BY_KEY, C, PRECISION)
-            dkk += to_columns(cross, aa, gamma, i, key, keys, BY_KEY, C, PRECISION)
-            put_rows(derase, derase_time, at, here, key, keys, da * part[:, None])
+            to_a, to_k = passed_on(cross, aa, kk, gamma, i, key, keys, BY_KEY, C, PRECISION)
+            da = da * enter + to_a
+            dkk += to_k
             passed += aa * da
             if SCALED:
                 dpart += tl.sum(a * da, 1)
-        put_rows(dk, dk_time, at, here, key, keys, dkk)
         passed -= kk * dkk
+        if DELTA:
+            dkk += da * part[:, None]
+        elif ERASES:
+            put_rows(derase, derase_time, at, here, key, keys, da * part[:, None])
+        put_rows(dk, dk_time, at, here, key, keys, dkk)
         if BY_KEY:
             later = tl.sum(passed, 0)[None, :] - tl.cumsum(passed, 0) + passed + both[None, :]
             put_rows(dg, dg_time, at // n, here & (at % n == 0), key, keys, later)

@@ -93,7 +93,7 @@ def states_back(
     ds = matrix_of(grad_last + row * keys * values, key, keys, value, values)
     for back in steps(chunks):
         m = chunks - 1 - back
-        chunk, at = row * chunks + m, m * C + i
+        chunk, at = row * chunks + m, (m * C + i).to(tl.int64)
         put_matrix(after + chunk * keys * values, key, keys, value, values, ds)
         reads = (at < T * n) & (at % n == n - 1)
         do = rows_of(o, o_time, at // n, reads, value, values)
