@@ -15,7 +15,7 @@ from ostinato.engines.fused.cpp import source
 from ostinato.engines.fused.derive import Backward, derive
 from ostinato.engines.fused.fold import fold
 from ostinato.engines.fused.lower import Core
-from ostinato.engines.fused.program import packed
+from ostinato.engines.fused.program import Program, packed
 from ostinato.engines.fused.programs import backward_program, forward_program
 from ostinato.engines.fused.room import room
 from ostinato.engines.fused.routines import REALS, connect, pack
@@ -37,22 +37,17 @@ class Port:
     row: int = 0
 
 
-class Kernel:
-    """The three functions of a core: forward alone, forward for training, backward.
+class Functions:
+    """Functions that are generated of programs, and their call.
 
     Args:
-        core: the core.
+        core: whose constants they read.
+        programs: one for each function.
         dtype: float32 or float64.
     """
 
-    def __init__(self, core: Core, dtype: torch.dtype) -> None:
-        self.core, self.dtype = fold(core), dtype
-        self.backward: Backward = derive(self.core)
-        programs = [
-            forward_program(self.core, self.backward, "forward", saving=False),
-            forward_program(self.core, self.backward, "forward_saving", saving=True),
-            backward_program(self.core, self.backward),
-        ]
+    def __init__(self, core: Core, programs: Sequence[Program], dtype: torch.dtype) -> None:
+        self.core, self.dtype = core, dtype
         self.programs = {program.name: program for program in programs}
         text, writers = source(programs, REALS[dtype])
         self.ports = {writer.program.name: writer.ports for writer in writers}
@@ -74,9 +69,6 @@ class Kernel:
     def _heavy(self) -> bool:
         """Whether a step has enough to multiply for several threads to share one row."""
         return sum(v.size for v in self.core.constants if len(v.shape) > 1) >= _HEAVY
-
-    def form(self, rows: int, steps: int, training: bool) -> None:
-        """There is but one."""
 
     def room(self, shape: tuple[int, ...]) -> Tensor:
         """A tensor of arbitrary numbers."""
@@ -111,6 +103,56 @@ class Kernel:
             rows: B.
         """
         self._call(name, ports | constants.ports(name), steps, rows, lambda _: {})
+
+    def _call(self, name: str, ports: dict[str, Port], steps: int, rows: int, split: Any) -> None:
+        """Call one function; `split` gives the ports of one thread, which may differ in sums."""
+        order = self.ports[name]
+        absent = dict.fromkeys(self.optional[name], Port(0))
+
+        def addresses(thread: int) -> Any:
+            own = absent | ports | split(thread)
+            return (ctypes.c_void_p * len(order))(*(own[port].address for port in order))
+
+        known = absent | ports | split(0)
+        strides = (ctypes.c_int64 * (2 * len(order)))(
+            *(n for port in order for n in (known[port].time, known[port].row))
+        )
+        borders, threads = share(rows, _ROWS), torch.get_num_threads()
+        alone = self._alone[name]
+        if threads > 1 and rows < 2 * _ROWS and self._heavy and (library := openmp()):
+            together, given = self._together[name], (addresses(0), strides, steps)
+            library.by_columns(together, threads, *given, rows, team())
+        elif len(borders) > 2 and (library := openmp()):
+            each = [addresses(thread) for thread in range(len(borders) - 1)]
+            held = (ctypes.c_void_p * len(each))(*map(ctypes.addressof, each))
+            count = (ctypes.c_int64 * len(borders))(*borders)
+            library.by_rows(alone, len(each), held, strides, steps, count)
+        else:
+            in_threads(
+                rows, _ROWS, lambda i, a, b: alone(addresses(i), strides, steps, a, b, None, 0)
+            )
+
+
+class Kernel(Functions):
+    """The three functions of a core: forward alone, forward for training, backward.
+
+    Args:
+        core: the core.
+        dtype: float32 or float64.
+    """
+
+    def __init__(self, core: Core, dtype: torch.dtype) -> None:
+        core = fold(core)
+        self.backward: Backward = derive(core)
+        programs = [
+            forward_program(core, self.backward, "forward", saving=False),
+            forward_program(core, self.backward, "forward_saving", saving=True),
+            backward_program(core, self.backward),
+        ]
+        super().__init__(core, programs, dtype)
+
+    def form(self, rows: int, steps: int, training: bool) -> None:
+        """There is but one."""
 
     def microseconds(self, steps: int, rows: int, training: bool) -> None:
         """Nothing: on the CPU engines are not chosen by estimates."""
@@ -166,44 +208,16 @@ class Kernel:
         kind, i = port.split("_")
         return int(i) if kind == "sum" else self.backward.matrices[int(i)].constant
 
-    def _call(self, name: str, ports: dict[str, Port], steps: int, rows: int, split: Any) -> None:
-        """Call one function; `split` gives the ports of one thread, which may differ in sums."""
-        order = self.ports[name]
-        absent = dict.fromkeys(self.optional[name], Port(0))
-
-        def addresses(thread: int) -> Any:
-            own = absent | ports | split(thread)
-            return (ctypes.c_void_p * len(order))(*(own[port].address for port in order))
-
-        known = absent | ports | split(0)
-        strides = (ctypes.c_int64 * (2 * len(order)))(
-            *(n for port in order for n in (known[port].time, known[port].row))
-        )
-        borders, threads = share(rows, _ROWS), torch.get_num_threads()
-        alone = self._alone[name]
-        if threads > 1 and rows < 2 * _ROWS and self._heavy and (library := openmp()):
-            together, given = self._together[name], (addresses(0), strides, steps)
-            library.by_columns(together, threads, *given, rows, team())
-        elif len(borders) > 2 and (library := openmp()):
-            each = [addresses(thread) for thread in range(len(borders) - 1)]
-            held = (ctypes.c_void_p * len(each))(*map(ctypes.addressof, each))
-            count = (ctypes.c_int64 * len(borders))(*borders)
-            library.by_rows(alone, len(each), held, strides, steps, count)
-        else:
-            in_threads(
-                rows, _ROWS, lambda i, a, b: alone(addresses(i), strides, steps, a, b, None, 0)
-            )
-
 
 class Constants:
     """The constants of a call as kernels read them; matrices are packed once.
 
     Args:
-        kernel: whose they are.
+        kernel: the functions that read them.
         tensors: their values.
     """
 
-    def __init__(self, kernel: Kernel, tensors: Sequence[Tensor]) -> None:
+    def __init__(self, kernel: Functions, tensors: Sequence[Tensor]) -> None:
         self.kernel, self.tensors = kernel, [tensor.detach() for tensor in tensors]
         self._alive: dict[str, Tensor] = {}
 

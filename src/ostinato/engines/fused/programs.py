@@ -10,7 +10,7 @@ from ostinato.engines.fused.lower import Core
 from ostinato.engines.fused.program import Program
 
 
-def _constants(core: Core, program: Program) -> Program:
+def with_constants(core: Core, program: Program) -> Program:
     """The program with the constants that it reads as they are; matrices are read packed."""
     given = frozenset(program.read.values())
     direct = {*program.roots} | {
@@ -40,7 +40,7 @@ def forward_program(core: Core, backward: Backward, name: str, saving: bool) -> 
     if saving:
         results |= {f"saved_{i}": value for i, value in enumerate(backward.saved)}
     program = Program(name, carried=inside, advancing=advancing, results=results, read=read)
-    return _constants(core, program)
+    return with_constants(core, program)
 
 
 def backward_program(core: Core, backward: Backward) -> Program:
@@ -65,7 +65,7 @@ def backward_program(core: Core, backward: Backward) -> Program:
     )
     needed = set(ir.reachable(program.roots, frozenset(read.values())))
     read = {port: value for port, value in read.items() if value in needed}
-    return _constants(core, replace(program, read=read))
+    return with_constants(core, replace(program, read=read))
 
 
 def _distinct(results: dict[str, ir.Value]) -> dict[str, ir.Value]:

@@ -45,6 +45,25 @@ def in_threads(rows: int, least: int, part: Callable[[int, int, int], None]) -> 
         list(pool.map(part, range(len(borders) - 1), borders[:-1], borders[1:]))
 
 
+def in_parts(function: Any, problem: ctypes.Structure, shared: int, least: int) -> None:
+    """Call `function(&problem, …, begin, end, …)` in threads, each for a part of what they share.
+
+    Args:
+        function: in C, with the arguments of generated functions.
+        problem: what it is to do.
+        shared: how much there is to be shared.
+        least: how much is worth a thread.
+    """
+    borders, held = share(shared, least), (ctypes.c_void_p * 1)(ctypes.addressof(problem))
+    if len(borders) > 2 and (library := openmp()):
+        count = len(borders) - 1
+        ports = (ctypes.c_void_p * count)(*[ctypes.addressof(held)] * count)
+        cuts = (ctypes.c_int64 * len(borders))(*borders)
+        library.by_rows(function, count, ports, None, 0, cuts)
+    else:
+        in_threads(shared, least, lambda i, a, b: function(held, None, 0, a, b, None, i))
+
+
 def share(rows: int, least: int) -> list[int]:
     """Where the rows of each thread begin, and the end."""
     count = max(1, min(torch.get_num_threads(), rows // least))

@@ -105,14 +105,17 @@ def run(
     unrolled = size if size <= _UNROLLED else 0
     function = _function(b.dtype, unrolled, *_places(form, tensors["a"], out), grad is not None)
     window = _window(problem, b.element_size(), grad is not None) if unrolled else 0
+    # The module brings the generator of code with it, half a second of imports.
+    from ostinato.engines.fused.threads import in_parts
+
     if window:
         turns, state = (ctypes.c_int64 * 16)(), b.new_empty(_GROUP // b.element_size())
         problem.turns, problem.state = ctypes.addressof(turns), state.data_ptr()
         problem.window = window
-        _in_parts(function, problem, torch.get_num_threads(), 1)
+        in_parts(function, problem, torch.get_num_threads(), 1)
     else:
         least = max(1, _LEAST // (len(b) * size**2), _RUN // size**2)
-        _in_parts(function, problem, problem.all, least)
+        in_parts(function, problem, problem.all, least)
 
 
 def _window(problem: _Problem, width: int, gradient: bool) -> int:
@@ -129,21 +132,6 @@ def _window(problem: _Problem, width: int, gradient: bool) -> int:
     if threads == 1 or not few or steps * numbers < _LEAST_IN_TURNS:
         return 0
     return max(1, min(_WINDOW // (numbers * width), steps // (_EACH * threads)))
-
-
-def _in_parts(function: Any, problem: _Problem, shared: int, least: int) -> None:
-    """Cut what threads share into parts of at least so much."""
-    # The module brings the generator of code with it, half a second of imports.
-    from ostinato.engines.fused.threads import in_threads, openmp, share
-
-    borders, held = share(shared, least), (ctypes.c_void_p * 1)(ctypes.addressof(problem))
-    if len(borders) > 2 and (library := openmp()):
-        count = len(borders) - 1
-        ports = (ctypes.c_void_p * count)(*[ctypes.addressof(held)] * count)
-        cuts = (ctypes.c_int64 * len(borders))(*borders)
-        library.by_rows(function, count, ports, None, 0, cuts)
-    else:
-        in_threads(shared, least, lambda i, a, b: function(held, None, 0, a, b, None, i))
 
 
 def _tensors(
