@@ -130,13 +130,12 @@ def _sum_of(entry: int, size: int, pieces: Sequence[_Piece], changes: Sequence[T
 def _chosen(
     shape: Structure, leaves: int, whole: Sequence[_Piece], parts: Sequence[_Piece]
 ) -> list[tuple[int, _Piece]]:
-    """For each entry its parts, if each of them falls into more heads than the whole does."""
+    """For each entry its parts, if each falls into more heads than the whole, or reaches none."""
     found: list[tuple[int, _Piece]] = []
     for i, piece in enumerate(whole):
         own = [(leaves + len(whole) + k, part) for k, part in enumerate(parts) if part[0] == i]
-        finer = own and min(_heads(shape, leaves, place) for place, _ in own) > _heads(
-            shape, leaves, leaves + i
-        )
+        heads = [n for place, _ in own if (n := _heads(shape, leaves, place))]
+        finer = heads and min(heads) > _heads(shape, leaves, leaves + i)
         found += own if finer else [(leaves + i, piece)]
     return found
 

@@ -41,6 +41,7 @@ class Cost:
         passes: once for every number of the state in a part whose units mix.
         rows: of the inputs that were given.
         width: bytes of a number.
+        form: by what they are carried on.
     """
 
     cell: str
@@ -51,6 +52,7 @@ class Cost:
     passes: int
     rows: int
     width: int
+    form: str
 
     @property
     def memory(self) -> int:
@@ -68,7 +70,8 @@ class Cost:
             f"whatever the steps; a step: {self.rows * self.flops / 1e6:,.2f} MFLOP beside "
             f"{self.passes} of the step backwards"
         )
-        return "\n".join([f"RTRL of {self.cell}, {self.method}:", *lines, total])
+        head = f"RTRL of {self.cell}, {self.method}, by {self.form}:"
+        return "\n".join([head, *lines, total])
 
 
 def cost_of(cell: nn.Module, method: str, plan: Plan, carry: Sequence[Tensor]) -> Cost:
@@ -103,4 +106,5 @@ def cost_of(cell: nn.Module, method: str, plan: Plan, carry: Sequence[Tensor]) -
         passes=sum(shape[1] if shape else 1 for shape in passes),
         rows=len(carry[0]),
         width=carry[0].element_size(),
+        form=plan.form,
     )

@@ -179,7 +179,9 @@ class RTRL:
         narrow = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
         key = (fingerprint(self.rnn.cell), narrow, *kinds)
         if key not in self._plans:
-            self._plans = {key: plan(recurrence, self.method, self.order, self.generator)}
+            # Without its cache, in which a trace would leave tensors that have no numbers.
+            with torch.autocast(device, narrow or None, enabled=bool(narrow), cache_enabled=False):
+                self._plans = {key: plan(recurrence, self.method, self.order, self.generator)}
         return self._plans[key]
 
 

@@ -17,6 +17,7 @@ from ostinato.core.errors import ArgumentError, CellError, nearest
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.state import index, leaves
 from ostinato.train.rtrl.blocks import Block, blocks
+from ostinato.train.rtrl.compiled import compiled
 from ostinato.train.rtrl.rank_one import RankOne
 from ostinato.train.rtrl.sensitivities import Segment, Sensitivities
 from ostinato.train.rtrl.snap import Masked, SameUnit, reached
@@ -54,12 +55,14 @@ class Plan:
         stages: of the step; its constants are computed with their gradient.
         found: where these constants enter.
         origins: the tensors that each constant is computed from.
+        form: by what sensitivities are carried on, in words.
     """
 
     kept: Kept
     stages: Stages
     found: Entries
     origins: Sequence[Sequence[Tensor]]
+    form: str
 
     def constants(self) -> list[Tensor]:
         """The constants of the step, from the parameters as they are now."""
@@ -87,7 +90,15 @@ def plan(
     fixed = [each.detach() for each in parts.constants()]
     given = _Given(found, init, x, fixed)
     origins = [trained(node, fission) for node in fission.constants]
-    return Plan(_kept(given, method, order, generator), parts, found, origins)
+    kept, form = _kept(given, method, order, generator), "torch's operations"
+    # Only what is exact has loops of its own; approximations are of another type.
+    if type(kept) is Sensitivities and kept.blocks:
+        faster = compiled(kept, fission, init)
+        if isinstance(faster, str):
+            form = f"{form} ({faster})"
+        else:
+            kept, form = faster, str(faster)
+    return Plan(kept, parts, found, origins, form)
 
 
 @dataclass(frozen=True)

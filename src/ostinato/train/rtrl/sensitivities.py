@@ -14,7 +14,7 @@ J. Schmidhuber, 2024, arXiv 2305.19044.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -91,15 +91,26 @@ class Sensitivities:
 
     def advance(self, kept: Sequence[Tensor], segment: Segment) -> tuple[Tensor, ...]:
         """The sensitivities after a segment."""
-        most = max((block.inside for block in self.blocks), default=1)
-        size = most * sum(leaf[0].numel() for leaf in (*segment.carry, *segment.x))
-        for part in segment.parts(max(1, _NUMBERS // max(size, 1))):
+        for part in segment.parts(self._together(segment)):
             kept = self._advance(kept, part)
         return tuple(kept)
 
+    def _together(self, segment: Segment) -> int:
+        """How many steps are taken at once."""
+        most = max((block.inside for block in self.blocks), default=1)
+        size = most * sum(leaf[0].numel() for leaf in (*segment.carry, *segment.x))
+        return max(1, _NUMBERS // max(size, 1))
+
     def _advance(self, kept: Sequence[Tensor], segment: Segment) -> tuple[Tensor, ...]:
+        advanced = self._carried(dict(enumerate(self.blocks)), kept, segment)
+        return tuple(advanced[i] for i in range(len(self.blocks)))
+
+    def _carried(
+        self, blocks: Mapping[int, Block], kept: Sequence[Tensor], segment: Segment
+    ) -> dict[int, Tensor]:
+        """The sensitivities of some blocks after a segment, by their number."""
         advanced = dict[int, Tensor]()
-        numbered = sorted(enumerate(self.blocks), key=lambda each: _passes(each[1]))
+        numbered = sorted(blocks.items(), key=lambda each: _passes(each[1]))
         for _, together in groupby(numbered, key=lambda each: _passes(each[1])):
             numbers, own = zip(*together, strict=True)
             j, immediate, operands = self.linear(own, segment)
@@ -107,7 +118,7 @@ class Sensitivities:
             for number, block, w in zip(numbers, own, weights, strict=True):
                 new = summed(w, operands[block.entry], block)
                 advanced[number] = through(phi, kept[number]) + new
-        return tuple(advanced[i] for i in range(len(self.blocks)))
+        return advanced
 
     def gradients(
         self, kept: Sequence[Tensor], errors: Sequence[Tensor], fixed: Sequence[Tensor]
@@ -126,14 +137,17 @@ class Sensitivities:
     ) -> Tensor | None:
         """The gradient of an entry, (size, D)."""
         total = None
-        for block, s in zip(self.blocks, kept, strict=True):
+        for i, (block, s) in enumerate(zip(self.blocks, kept, strict=True)):
             if block.entry == number:
-                e = arrange([errors[i] for i in block.leaves], s.shape[1])
                 if total is None:
                     total = s.new_zeros(entry.size, entry.inner)
-                part = self.in_order(torch.einsum("bhk,bhknd->hnd", e, s))
-                total[block.start : block.start + block.size] += part
+                self._add(total[block.start : block.start + block.size], i, s, errors)
         return total
+
+    def _add(self, total: Tensor, number: int, kept: Tensor, errors: Sequence[Tensor]) -> None:
+        """Add Σ_b e_b S_b of a block to its part of a gradient (size, D)."""
+        e = arrange([errors[i] for i in self.blocks[number].leaves], kept.shape[1])
+        total += self.in_order(torch.einsum("bhk,bhknd->hnd", e, kept))
 
     def linear(
         self, blocks: Sequence[Block], segment: Segment
