@@ -9,6 +9,7 @@ from fnmatch import filter as matching
 import torch
 from torch import Tensor, nn
 
+from ostinato.bench.online import Backwards, Jacobians, Online, Sensitive
 from ostinato.bench.peers import (
     Peer,
     PythonLoop,
@@ -19,6 +20,7 @@ from ostinato.bench.peers import (
 )
 from ostinato.bench.steps import ElmanStep, GRUStep, HeadsStep, LeakyStep, LSTMStep
 from ostinato.cells.elman import ElmanCell
+from ostinato.cells.elstm import ELSTMCell
 from ostinato.cells.gated_delta_net import GatedDeltaNetCell
 from ostinato.cells.gated_linear_attention import GatedLinearAttentionCell
 from ostinato.cells.gru import GRUCell
@@ -62,6 +64,7 @@ class Case:
         sizes: at which it is measured.
         slow: whether it is measured on demand only, since a peer takes minutes to compile.
         engine: on which our side runs.
+        learner: builds our side in the place of a layer on an engine.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Case:
     sizes: Sequence[Size]
     slow: bool = False
     engine: str = "fused"
+    learner: Callable[[Cell], Online] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,13 +81,13 @@ class Contest:
     """A layer and a peer that compute the same function of the same input.
 
     Attributes:
-        ours: the layer on the engine of the case.
+        ours: the layer on the engine of the case, or its learner.
         peer: the module that it is compared with.
         x: (B, T, D).
         cotangent: like the outputs (B, T, ...), what their gradient is taken against.
     """
 
-    ours: RNN
+    ours: RNN | Online
     peer: nn.Module
     x: Tensor
     cotangent: Tensor
@@ -101,7 +105,8 @@ def contest(case: Case, peer: str, size: Size, device: str = "cpu") -> Contest:
         cotangent = torch.randn(*shape[:2], y.shape[-1])
         cell, x = cell.to(device), x.to(device).requires_grad_()
         rival = case.peers[peer](cell).to(device)
-        return Contest(RNN(cell, case.engine), rival, x, cotangent.to(device))
+        ours = case.learner(cell) if case.learner else RNN(cell, case.engine)
+        return Contest(ours, rival, x, cotangent.to(device))
 
 
 def layer_norm_lstm(input_size: int, hidden_size: int) -> Cell:
@@ -126,6 +131,11 @@ def peephole_lstm(input_size: int, hidden_size: int) -> Cell:
 def gated_delta_net(input_size: int, hidden_size: int) -> Cell:
     """Gated DeltaNet with matrices of 64 × 64."""
     return GatedDeltaNetCell(input_size, hidden_size, heads=hidden_size // 64)
+
+
+def elstm(input_size: int, hidden_size: int) -> Cell:
+    """The eLSTM, all of it in the recurrence."""
+    return ELSTMCell(input_size, hidden_size, output_gate=False)
 
 
 def mamba2(input_size: int, hidden_size: int) -> Cell:
@@ -169,6 +179,14 @@ _LINEAR: dict[str, Callable[[int, int], Cell]] = {
 _LINEAR_SIZES = (Size(1, 4096, 64), Size(8, 4096, 64))
 # Matrix states in chunks.
 _MATRICES = {"gated-delta-net": gated_delta_net, "mamba2": mamba2}
+_ONLINE: dict[str, Callable[[int, int], Cell]] = {
+    "elstm": elstm,
+    "para-gru": ParaGRUCell,
+    "min-gru": MinGRUCell,
+}
+# Dense sensitivities of 512 units would take gigabytes.
+_ONLINE_SIZES = (Size(1, 1, 64), Size(16, 1, 64), Size(1, 1, 128), Size(1, 32, 64))
+_WIDE = tuple(Size(batch, steps, 512) for batch in (1, 16) for steps in (1, 32, 128))
 _MATRIX_SIZES = (Size(1, 1024, 128), Size(1, 4096, 256), Size(8, 512, 256))
 
 
@@ -184,6 +202,14 @@ def _solved(name: str, cell: Callable[[int, int], Cell], width: int) -> Iterator
     for suffix, engine, chosen in (("", "fused", sizes), ("-loop", "reference", sizes[:3])):
         peers = {f"engine {engine}": on_engine(engine)}
         yield Case(f"parallel-{name}{suffix}", cell, peers, chosen, engine="parallel")
+
+
+def _online(name: str, cell: Callable[[int, int], Cell]) -> Iterator[Case]:
+    """Sensitivities against dense Jacobians, and against going back through the past."""
+    both: dict[str, Peer] = {"torch.func": Jacobians, "BPTT": Backwards}
+    alone: dict[str, Peer] = {"BPTT": Backwards}
+    yield Case(f"rtrl-{name}", cell, both, _ONLINE_SIZES, learner=Sensitive)
+    yield Case(f"rtrl-{name}-wide", cell, alone, _WIDE, learner=Sensitive)
 
 
 def _linear(name: str, cell: Callable[[int, int], Cell]) -> Case:
@@ -213,6 +239,7 @@ CASES = {
             )
             for name, cell in _MATRICES.items()
         ),
+        *(case for name, cell in _ONLINE.items() for case in _online(name, cell)),
         Case("lstm-16", LSTMStep, _COMPILED, _FEW_STEPS, slow=True),
         Case("layer-norm-lstm-16", layer_norm_lstm, _COMPILED, _FEW_STEPS, slow=True),
     )
