@@ -34,3 +34,16 @@ def test_of_a_stack_it_is_that_of_the_last_layer():
     stack = ost.Stack([ost.RNN(make_cell("ELSTM", 3, 5)), ost.RNN(make_cell("ELSTM", 5, 4))])
     alone = RTRL(ost.RNN(make_cell("ELSTM", 5, 4))).explain(torch.zeros(2, 1, 5))
     assert RTRL(stack).explain(torch.zeros(2, 1, 3)) == alone
+
+
+def test_of_gates_that_do_not_reach_the_state_nothing_is_kept():
+    cost = RTRL(ost.RNN(make_cell("HGRN", 3, 4))).explain(torch.zeros(1, 1, 3))
+    numbers = {each.name: each.numbers for each in cost.followed}
+    # Three of five gates, and the real and the imaginary part of the state.
+    assert numbers["input.weight"] == 3 * 4 * 3 * 2
+    assert numbers["input.bias"] == 3 * 4 * 2
+
+
+def test_it_says_what_sensitivities_are_carried_on_by():
+    cost = RTRL(ost.RNN(make_cell("GRU", 3, 4))).explain(torch.zeros(1, 1, 3))
+    assert "by torch's operations (the units of the state mix):" in str(cost)
