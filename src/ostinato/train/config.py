@@ -6,22 +6,20 @@ torch, so that `--help` answers at once.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ostinato.core.errors import ArgumentError, nearest
+from ostinato.core.errors import ArgumentError
+from ostinato.train.settings import Settings
 
 SCHEDULES = ("constant", "cosine", "linear")
 PRECISIONS = ("fp32", "bf16")
 DEVICES = ("auto", "cpu", "cuda")
 
-# What may differ between a run and its continuation: where and how fast, never what.
-_FREE = frozenset({"out", "resume", "overwrite", "device", "threads", "tensorboard"})
-
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
+class TrainConfig(Settings):
     """What to train, on what, for how long, and where to."""
 
     task: str = "text"
@@ -98,7 +96,7 @@ class TrainConfig:
     """Also write TensorBoard event files."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "out", Path(self.out))
+        self._check_folder()
         for name in ("hidden_size", "layers", "batch_size"):
             self._at_least(name, 1)
         for name in ("embedding_size", "window", "steps", "patience", "evaluate_every"):
@@ -121,8 +119,6 @@ class TrainConfig:
             raise ArgumentError(
                 "a run needs a budget, and none was given. Set --steps or --minutes."
             )
-        if self.resume and self.overwrite:
-            raise ArgumentError("--resume and --overwrite exclude each other. Drop one of them.")
         if self.cell_options and self.model is not None:
             raise ArgumentError(
                 "--cell_options are for layers of a cell, and --model was given, which has "
@@ -134,44 +130,3 @@ class TrainConfig:
             raise ArgumentError(
                 f"--text is for the task 'text', but --task is {self.task!r}. Drop one of them."
             )
-
-    def identity(self) -> dict[str, Any]:
-        """The fields that a continuation of the run must share, as JSON values."""
-        return {k: v for k, v in self.to_json().items() if k not in _FREE}
-
-    def to_json(self) -> dict[str, Any]:
-        """All fields as JSON values."""
-        return asdict(self) | {"out": str(self.out)}
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> TrainConfig:
-        """The inverse of `to_json`."""
-        known = [f.name for f in fields(cls)]
-        for name in values:
-            if name not in known:
-                raise ArgumentError(f"TrainConfig has no field {name!r}. {nearest(name, known)}")
-        return cls(**values)
-
-    def _at_least(self, name: str, bound: int) -> None:
-        value = getattr(self, name)
-        if value is not None and not value >= bound:
-            self._reject(name, f"a number >= {bound}")
-
-    def _positive(self, name: str) -> None:
-        value = getattr(self, name)
-        if value is not None and not 0 < value < float("inf"):
-            self._reject(name, "a finite number > 0")
-
-    def _one_of(self, name: str, known: tuple[str, ...]) -> None:
-        value = getattr(self, name)
-        if value not in known:
-            raise ArgumentError(f"{_flag(name)} is {value!r}. {nearest(str(value), known)}")
-
-    def _reject(self, name: str, expected: str) -> None:
-        raise ArgumentError(
-            f"{_flag(name)} must be {expected}, got {getattr(self, name)!r}. Change {_flag(name)}."
-        )
-
-
-def _flag(name: str) -> str:
-    return f"--{name}"

@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 
 from ostinato.core.errors import ArgumentError
-from ostinato.train.config import TrainConfig
+from ostinato.train.settings import Settings
 
 CHECKPOINTS, LOG, TENSORBOARD = "checkpoints", "log.jsonl", "tensorboard"
 TABLE, PICTURE, RESULT = "curve.csv", "curve.png", "result.json"
 
 
-def check_folder(config: TrainConfig) -> None:
+def check_folder(config: Settings) -> None:
     """Refuse the folder of an earlier run unless it is to be continued or deleted.
 
     Raises:
@@ -25,7 +25,7 @@ def check_folder(config: TrainConfig) -> None:
         )
 
 
-def make_folder(config: TrainConfig) -> None:
+def make_folder(config: Settings) -> None:
     """Make the folder; with overwrite, delete what a run writes and leave other files alone.
 
     Raises:

@@ -56,12 +56,23 @@ class Progress(ABC):
             learning_rate: of the last step.
             items: how many targets the last step learned from.
         """
+        self.advance(step, items, f"loss {loss:.4f}  lr {learning_rate:.2e}", "items")
+
+    def advance(self, step: int, items: float, text: str, unit: str) -> None:
+        """Show that `step` steps are done, with anything that there is to say.
+
+        Args:
+            step: steps done.
+            items: what the throughput is counted in, of the last step.
+            text: how it goes.
+            unit: the plural of an item.
+        """
         self.done = step
         now, total = time.monotonic(), self._recent[-1][2] + items
         self._recent.append((now, step, total))
         while len(self._recent) > 2 and self._recent[0][0] < now - _SPEED_OVER:
             self._recent.popleft()
-        self.show(f"loss {loss:.4f}  lr {learning_rate:.2e}  {self.items_per_second:,.0f} items/s")
+        self.show(f"{text}  {self.items_per_second:,.0f} {unit}/s")
 
     @property
     def items_per_second(self) -> float:
