@@ -32,7 +32,7 @@ def test_json_and_back():
         "degrees": 200, "oven": "gas", "out": "bread", "resume": False, "overwrite": False
     }  # fmt: skip
     assert Baking.from_json(made.to_json()) == made
-    with pytest.raises(ArgumentError, match="Baking has no field 'degree'. Did you mean 'degrees'"):
+    with pytest.raises(ArgumentError, match="Baking has no field 'degree'"):
         Baking.from_json({"degree": 1})
 
 

@@ -14,6 +14,7 @@ from ostinato.core.errors import ArgumentError, OstinatoError, nearest
 
 COMMANDS = {
     "train": "Train a cell on a task, or on your own text.",
+    "rl": "Let an agent with a memory learn to act.",
     "generate": "Continue a text with a trained model.",
     "evaluate": "Measure a trained model on held-out data.",
     "analyze": "Show what a recurrent layer of a trained model does, on held-out data.",
