@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ostinato.experiments import rtrl, rtrl_gradients, rtrl_speed, rtrl_training
+from ostinato.experiments import rtrl, rtrl_gradients, rtrl_memory, rtrl_speed, rtrl_training
 from ostinato.experiments.experiment import Measurement, Panel, silent
 from ostinato.experiments.rtrl import EXPERIMENT
 
-PARTS = (rtrl_gradients, rtrl_training, rtrl_speed)
+PARTS = (rtrl_gradients, rtrl_training, rtrl_memory, rtrl_speed)
 
 
 def test_it_is_made_of_its_parts(monkeypatch):
