@@ -98,11 +98,11 @@ class Ended(NamedTuple):
 
     Attributes:
         right: how many at the goal.
-        count: of all.
+        episodes: of all.
     """
 
     right: int
-    count: int
+    episodes: int
 
 
 def measure(size: Size, seeds: int, track: Track) -> Measurement:
