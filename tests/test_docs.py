@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
         "docs/graphs.md",
         "docs/training.md",
         "docs/environments.md",
+        "docs/reinforcement.md",
         "docs/analysis.md",
         "docs/memory.md",
         "docs/gradient-noise.md",

@@ -16,6 +16,7 @@ from typing import TextIO
 import torch
 
 from ostinato.core.errors import MissingExtraError
+from ostinato.tasks.rl.vector_environment import NoPictureError
 from ostinato.train import checkpoint
 from ostinato.train.early_stopping import StopReason
 from ostinato.train.folder import PICTURE, TABLE, check_folder, make_folder
@@ -164,7 +165,7 @@ def _draw(run: Run, shown: Progress) -> Path | None:
 def _record(run: Run, shown: Progress) -> Film | None:
     try:
         return record_episode(run.player(), run.make_environment(1), run.config.out / FILM)
-    except (MissingExtraError, NotImplementedError) as error:
+    except (MissingExtraError, NoPictureError) as error:
         shown.note(str(error))
         return None
 
