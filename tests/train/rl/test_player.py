@@ -6,6 +6,7 @@ from ostinato.tasks.rl.t_maze import TMaze
 from ostinato.train.rl.acting import Play
 from ostinato.train.rl.player import Player
 from ostinato.train.rl.policy import RecurrentPolicy
+from ostinato.train.rl.scales import Scales
 
 
 def test_it_plays_as_the_actor_acts(make_agent):
@@ -29,10 +30,10 @@ def test_greedy_it_draws_nothing(make_layer):
 
 
 def test_a_reward_is_read_as_in_training(make_layer):
-    policy = RecurrentPolicy(make_layer(), 6, 4)
+    policy = RecurrentPolicy(make_layer(), 6, 4, Scales(3, reward_clip=1.0))
     known = []
     policy.step = lambda x, state: (known.append(x), RecurrentPolicy.step(policy, x, state))[1]
-    player, never = Player(policy, reward_clip=1.0), torch.zeros(2, dtype=torch.bool)
+    player, never = Player(policy), torch.zeros(2, dtype=torch.bool)
     _, state = player(torch.zeros(2, 3), None, ~never, torch.zeros(2))
     player(torch.zeros(2, 3), state, never, torch.tensor([4.0, -0.1]))
     torch.testing.assert_close(known[1][:, -1], torch.tensor([1.0, -0.1]))

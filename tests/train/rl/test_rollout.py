@@ -8,6 +8,7 @@ import torch
 from ostinato.tasks.rl.vector_environment import Transition
 from ostinato.train.rl.policy import RecurrentPolicy
 from ostinato.train.rl.rollout import Actor
+from ostinato.train.rl.scales import Scales
 
 PERIODS = torch.tensor([3, 3, 100])
 
@@ -41,7 +42,7 @@ class Clock:
 
 @pytest.fixture
 def actor(make_layer):
-    made = Actor(Clock(), RecurrentPolicy(make_layer("GRU"), 6, 4), reward_clip=1.0)
+    made = Actor(Clock(), RecurrentPolicy(make_layer("GRU"), 6, 4, Scales(3, reward_clip=1.0)), 0.5)
     made.reset(0)
     return made
 
@@ -97,3 +98,21 @@ def test_values_go_on_where_an_episode_is_cut_off_and_not_where_it_ends(actor):
     # Row 2 goes on behind the segment.
     hidden, _ = policy.layer(torch.cat([segment.x[2:], actor.x[2:, None]], 1))
     torch.testing.assert_close(beyond[2, -1], policy.judge(hidden).values[0, -1])
+
+
+def test_scales_take_in_a_segment_when_it_is_over(make_layer):
+    scales = Scales(3, standard=True, reward_clip=1.0)
+    actor = Actor(Clock(), RecurrentPolicy(make_layer("GRU"), 6, 4, scales), 0.5)
+    actor.reset(0)
+    segment, _ = actor.act(None, 4, torch.Generator().manual_seed(0))
+    # All of the segment is read as it is.
+    assert segment.x[2, :, 0].tolist() == [0, 1, 2, 3]
+    seen = torch.tensor([[1.0, 2, 0, 1], [1, 2, 0, 1], [1, 2, 3, 4]])
+    sums = torch.tensor([[1, 1.5, 1.75, 1], [1, 1.5, 1.75, 1], [1, 1.5, 1.75, 1.875]])
+    torch.testing.assert_close(scales.seen.mean[0].float(), seen.mean())
+    torch.testing.assert_close(scales.earned.variance[0].float(), sums.var(correction=0))
+    torch.testing.assert_close(actor.sums, sums[:, -1])
+    segment, _ = actor.act(None, 2, torch.Generator().manual_seed(0))
+    expected = (5 - seen.mean()) / seen.std(correction=0)
+    torch.testing.assert_close(segment.x[2, 1, 0], expected)
+    torch.testing.assert_close(segment.trace.rewards[0, 0], 1 / sums.std(correction=0))

@@ -55,7 +55,6 @@ class Agent:
         environment: that it acts in, E side by side.
         steps: M of a segment.
         clip: bound of the gradient's norm.
-        reward_clip: bound of a reward in absolute value; None: none.
         seed: of the environments and of all choices.
 
     Attributes:
@@ -71,13 +70,12 @@ class Agent:
         *,
         steps: int,
         clip: float,
-        reward_clip: float | None = None,
         seed: int = 0,
     ) -> None:
         self.policy, self.learner, self.algorithm = policy.eval(), learner, algorithm
         self.environment, self.steps, self.seed = environment, steps, seed
         self.optimizer, self.clip = algorithm.optimizer(policy.parameters()), ClipNorm(clip)
-        self.actor = Actor(environment, policy, reward_clip)
+        self.actor = Actor(environment, policy, algorithm.discount)
         self.carried: Carried | None = None
         self.updates = 0
         self.actor.reset(self._seed("environments"))

@@ -36,6 +36,10 @@ class Algorithm(Protocol):
     """Learns from segments."""
 
     @property
+    def discount(self) -> float:
+        """γ, what a reward is worth one step later."""
+
+    @property
     def epochs(self) -> int:
         """How often from each."""
 

@@ -16,6 +16,7 @@ from ostinato.train.rl.config import AgentConfig
 from ostinato.train.rl.learners import Learner, make_learner
 from ostinato.train.rl.policy import RecurrentPolicy
 from ostinato.train.rl.ppo import PPO
+from ostinato.train.rl.scales import Scales
 from ostinato.train.rtrl.learner import RTRL
 from ostinato.train.seeding import step_seed
 
@@ -40,7 +41,6 @@ def build_agent(config: AgentConfig, environment: VectorEnvironment) -> Agent:
         environment,
         steps=config.segment,
         clip=config.clip or CLIPS[config.algorithm],
-        reward_clip=config.reward_clip,
         seed=config.seed,
     )
 
@@ -56,7 +56,8 @@ def build_policy(config: AgentConfig, observation_size: int, actions: int) -> Re
             with torch.no_grad():
                 size = layers[-1].step(torch.zeros(1, size))[0].shape[-1]
         layer = layers[0] if config.layers == 1 else Stack(layers)
-        return RecurrentPolicy(layer, size, actions)
+        scales = Scales(observation_size, config.standardise, config.reward_clip)
+        return RecurrentPolicy(layer, size, actions, scales)
 
 
 def build_algorithm(config: AgentConfig) -> A2C | PPO:

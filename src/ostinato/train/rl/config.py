@@ -51,6 +51,9 @@ class AgentConfig(Settings):
     """Weight of the policy's entropy."""
     value: float = 0.5
     """Weight of the error of the values."""
+    standardise: bool = True
+    """Read observations and rewards in units of their deviations so far; --standardise false:
+    as they are."""
     reward_clip: float | None = None
     """Bound of a reward in absolute value; none: no bound."""
     epochs: int = 4

@@ -17,18 +17,11 @@ class Player:
     Args:
         policy: by which it acts.
         greedy: take the likeliest action; False: draw it, as in training.
-        reward_clip: bound of a reward in absolute value, as in training; None: none.
         seed: of what is drawn.
     """
 
-    def __init__(
-        self,
-        policy: RecurrentPolicy,
-        greedy: bool = False,
-        reward_clip: float | None = None,
-        seed: int = 0,
-    ) -> None:
-        self.policy, self.greedy, self.reward_clip = policy, greedy, reward_clip
+    def __init__(self, policy: RecurrentPolicy, greedy: bool = False, seed: int = 0) -> None:
+        self.policy, self.greedy = policy, greedy
         self._generator = Generator().manual_seed(seed)
 
     @torch.no_grad()
@@ -48,9 +41,7 @@ class Player:
         """
         fresh = self.policy.layer.initial_state(len(observation))
         layer, last = (fresh, torch.zeros_like(begin, dtype=torch.long)) if state is None else state
-        bound = self.reward_clip
-        earned = reward if bound is None else reward.clamp(-bound, bound)
-        going_on = self.policy.inputs(observation, last, earned)
+        going_on = self.policy.inputs(observation, last, reward)
         x = torch.where(begin[:, None], self.policy.inputs(observation), going_on)
         judged, layer = self.policy.step(x, select(begin, fresh, layer))
         if self.greedy:

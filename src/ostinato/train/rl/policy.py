@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from ostinato.core.state import State
 from ostinato.over.layer import SequenceLayer
+from ostinato.train.rl.scales import Scales
 
 
 class Judgement(NamedTuple):
@@ -55,11 +56,14 @@ class RecurrentPolicy(nn.Module):
         layer: runs over time; its inputs are what `inputs` gives.
         width: of its outputs.
         actions: A, how many there are.
+        scales: how observations and rewards are read; None: as they are.
     """
 
-    def __init__(self, layer: SequenceLayer, width: int, actions: int) -> None:
+    def __init__(
+        self, layer: SequenceLayer, width: int, actions: int, scales: Scales | None = None
+    ) -> None:
         super().__init__()
-        self.layer, self.actions = layer, actions
+        self.layer, self.actions, self.scales = layer, actions, scales or Scales(0)
         self.policy, self.value = nn.Linear(width, actions), nn.Linear(width, 1)
         # All actions are about as likely at first, whatever the layer says.
         nn.init.orthogonal_(self.policy.weight, 0.01)
@@ -81,11 +85,11 @@ class RecurrentPolicy(nn.Module):
             action: the last one (E,); None where an episode begins.
             reward: the last one (E,); None where an episode begins.
         """
-        seen = observation.to(self.value.weight)
+        seen = self.scales.observation(observation).to(self.value.weight)
         if action is None or reward is None:
             return F.pad(seen, (0, self.actions + 1))
         done = F.one_hot(action, self.actions).to(seen)
-        return torch.cat([seen, done, reward[:, None].to(seen)], 1)
+        return torch.cat([seen, done, self.scales.reward(reward)[:, None].to(seen)], 1)
 
     def judge(self, hidden: Tensor) -> Judgement:
         """Policy and value of the layer's outputs (..., H)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -50,27 +51,26 @@ class Actor:
 
     Args:
         environment: that it acts in.
-        policy: by which it acts.
-        reward_clip: bound of a reward in absolute value; None: none.
+        policy: by which it acts; its scales take in each segment when it is over.
+        discount: γ of the sums by which rewards are scaled.
 
     Attributes:
         x: what the policy reads next, (E, I).
         begins: (E,) bool, where this begins an episode.
+        sums: discounted, of the rewards of the episodes so far (E,).
     """
 
     def __init__(
-        self,
-        environment: VectorEnvironment,
-        policy: RecurrentPolicy,
-        reward_clip: float | None = None,
+        self, environment: VectorEnvironment, policy: RecurrentPolicy, discount: float = 0.99
     ) -> None:
-        self.environment, self.policy, self.reward_clip = environment, policy, reward_clip
-        self.x = self.begins = torch.empty(0)
+        self.environment, self.policy, self.discount = environment, policy, discount
+        self.x = self.begins = self.sums = torch.empty(0)
 
     def reset(self, seed: int) -> None:
         """Begin new episodes everywhere."""
         self.x = self.policy.inputs(self.environment.reset(seed))
         self.begins = torch.ones(len(self.x), dtype=torch.bool)
+        self.sums = torch.zeros(len(self.x))
 
     @torch.no_grad()
     def act(self, state: State, steps: int, generator: Generator) -> tuple[Segment, Finished]:
@@ -89,12 +89,13 @@ class Actor:
             judged, state = self.policy.step(x, select(begins, fresh, state))
             action = self.policy.act(judged, generator)
             transition = self.environment.step(action)
-            reward = self._clipped(transition.reward)
+            reward = self.policy.scales.reward(transition.reward).to(x)
             joined = ~transition.over if left else torch.zeros_like(transition.over)
-            trace = Trace(reward, joined, self._beyond(transition, action, reward, joined, state))
+            trace = Trace(reward, joined, self._beyond(transition, action, joined, state))
             found.append(Segment(x, begins, action, judged.of(action), judged.values, trace))
-            self._see(transition, action, reward)
+            self._see(transition, action)
             transitions.append(transition)
+        self._rescale(transitions)
         return stack(found, 1), Finished(
             torch.cat([each.returns for each in transitions]),
             torch.cat([each.lengths for each in transitions]),
@@ -102,27 +103,30 @@ class Actor:
 
     def state_dict(self) -> dict[str, Any]:
         """What comes next; the environments have theirs."""
-        return {"x": self.x, "begins": self.begins}
+        return {"x": self.x, "begins": self.begins, "sums": self.sums}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        self.x, self.begins = state["x"], state["begins"]
+        self.x, self.begins, self.sums = state["x"], state["begins"], state["sums"]
 
-    def _beyond(
-        self, t: Transition, action: Tensor, reward: Tensor, joined: Tensor, state: State
-    ) -> Tensor:
+    def _beyond(self, t: Transition, action: Tensor, joined: Tensor, state: State) -> Tensor:
         """V of the next observation where the trace ends there, but the episode does not."""
         wanted = ~(joined | t.terminated)
         if not wanted.any():
-            return torch.zeros_like(reward)
-        judged, _ = self.policy.step(self.policy.inputs(t.final_observation, action, reward), state)
+            return torch.zeros(len(wanted)).to(self.x)
+        x = self.policy.inputs(t.final_observation, action, t.reward)
+        judged, _ = self.policy.step(x, state)
         return torch.where(wanted, judged.values, 0)
 
-    def _see(self, t: Transition, action: Tensor, reward: Tensor) -> None:
-        going_on = self.policy.inputs(t.observation, action, reward)
+    def _see(self, t: Transition, action: Tensor) -> None:
+        going_on = self.policy.inputs(t.observation, action, t.reward)
         self.begins = t.over
         self.x = torch.where(t.over[:, None], self.policy.inputs(t.observation), going_on)
 
-    def _clipped(self, reward: Tensor) -> Tensor:
-        bound, reward = self.reward_clip, reward.to(self.x)
-        return reward if bound is None else reward.clamp(-bound, bound)
+    def _rescale(self, transitions: Sequence[Transition]) -> None:
+        """At the end of a segment, so that all of it is read alike."""
+        scales, sums = self.policy.scales, []
+        for t in transitions:
+            sums.append(self.discount * self.sums + scales.bounded(t.reward))
+            self.sums = sums[-1].masked_fill(t.over, 0)
+        scales.update(torch.cat([t.observation for t in transitions]), torch.cat(sums))

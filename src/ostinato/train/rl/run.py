@@ -109,7 +109,7 @@ class Run:
     def player(self) -> Player:
         """What plays by the policy as it is now, and draws its actions as in training."""
         seed = step_seed(self.config.seed, 0, "played actions")
-        return Player(self.agent.policy, reward_clip=self.config.reward_clip, seed=seed)
+        return Player(self.agent.policy, seed=seed)
 
     def save(self) -> None:
         """Write a checkpoint."""
