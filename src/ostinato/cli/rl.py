@@ -40,6 +40,7 @@ def _tell_files(result: AgentResult) -> None:
         "curve": result.curve,
         "table": result.folder / "curve.csv" if result.curve else None,
         "log": result.log,
+        "summary": result.folder / "result.json",
     }
     for name, path in files.items():
         if path is not None:

@@ -9,7 +9,7 @@ from ostinato.core.errors import ArgumentError
 from ostinato.train.settings import Settings
 
 CHECKPOINTS, LOG, TENSORBOARD = "checkpoints", "log.jsonl", "tensorboard"
-TABLE, PICTURE, RESULT = "curve.csv", "curve.png", "result.json"
+TABLE, PICTURE, FILM, RESULT = "curve.csv", "curve.png", "episode.gif", "result.json"
 
 
 def check_folder(config: Settings) -> None:
@@ -42,5 +42,5 @@ def make_folder(config: Settings) -> None:
 
 
 def _files_of_a_run(folder: Path) -> list[Path]:
-    names = (CHECKPOINTS, LOG, TENSORBOARD, TABLE, PICTURE, RESULT)
+    names = (CHECKPOINTS, LOG, TENSORBOARD, TABLE, PICTURE, FILM, RESULT)
     return [folder / name for name in names if (folder / name).exists()]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from io import StringIO
 
 import pytest
@@ -37,6 +38,10 @@ def test_a_run_leaves_all_that_it_should(tmp_path):
     for path in (result.curve, result.film and result.film.path):
         assert path is None or path.stat().st_size
     assert result.checkpoint.name == "step-00000160"
+    summary = json.loads((tmp_path / "result.json").read_text())
+    assert summary["return"] == result.evaluation.mean
+    assert summary["interval"] == list(result.evaluation.interval())
+    assert summary["config"]["learner"] == "rtrl"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ A run that is killed at any moment and resumed goes on bit for bit, where its en
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ from ostinato.core.errors import MissingExtraError
 from ostinato.tasks.rl.vector_environment import NoPictureError
 from ostinato.train import checkpoint
 from ostinato.train.early_stopping import StopReason
-from ostinato.train.folder import PICTURE, TABLE, check_folder, make_folder
+from ostinato.train.folder import FILM, PICTURE, RESULT, TABLE, check_folder, make_folder
 from ostinato.train.interrupt import Interrupt
 from ostinato.train.log import Log, read_log
 from ostinato.train.progress import Progress, progress
@@ -29,8 +31,6 @@ from ostinato.train.rl.evaluation import Evaluation
 from ostinato.train.rl.learning_curves import LearningCurves
 from ostinato.train.rl.run import Run
 from ostinato.train.run import threads
-
-FILM = "episode.gif"
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _evaluate(run: Run, log: Log, shown: Progress) -> None:
 
 def _conclude(run: Run, reason: StopReason, shown: Progress, began: float) -> AgentResult:
     ended = reason is StopReason.STEPS
-    return AgentResult(
+    result = AgentResult(
         folder=run.config.out,
         reason=reason,
         steps=run.step,
@@ -144,6 +144,25 @@ def _conclude(run: Run, reason: StopReason, shown: Progress, began: float) -> Ag
         log=run.log_path,
         seconds=time.monotonic() - began,
     )
+    _write_summary(run, result)
+    return result
+
+
+def _write_summary(run: Run, result: AgentResult) -> None:
+    evaluation = result.evaluation
+    facts = {
+        "environment": run.environment,
+        "reason": result.reason.name,
+        "steps": result.steps,
+        "best": run.best.state_dict(),
+        "return": evaluation and evaluation.mean,
+        "interval": evaluation and evaluation.interval(),
+        "config": run.config.to_json(),
+        "torch": torch.__version__,
+    }
+    temporary = result.folder / f".{RESULT}.unfinished"
+    temporary.write_text(json.dumps(facts, indent=1, default=str) + "\n", encoding="utf-8")
+    os.replace(temporary, result.folder / RESULT)
 
 
 def _draw(run: Run, shown: Progress) -> Path | None:
