@@ -6,7 +6,7 @@ Backwards in time, and cut where a trace ends, each of them is h_t = a_t h_{t+1}
     n-step     R_t = r_t + γ R_{t+1},   R_{t+1} = V' where the trace ends
     GAE        A_t = δ_t + γλ A_{t+1},  δ_t = r_t + γ V' − V_t
     V-trace    v_t − V_t = ρ_t δ_t + γλ c_t (v_{t+1} − V_{t+1}),  A_t = ρ_t (r_t + γ v_{t+1} − V_t)
-               ρ_t = min(ρ̄, π/μ),  c_t = min(c̄, π/μ)
+    in it      ρ_t = min(ρ̄, π/μ),  c_t = min(c̄, π/μ)
 
 All tensors are (E, M): M steps of E environments. A trace ends with an episode and with the
 segment. What it leaves out, `beyond`, is V' there, and 0 where an episode came to its end.
