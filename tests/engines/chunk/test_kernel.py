@@ -17,14 +17,14 @@ TOLERANCE = {F64: 1e-11, torch.float32: 1e-4}
 
 
 def made(count, updates, keys, values, dtype, gated=True, erasing="k", beta=True):
-    rows = 2, count * updates, 3
+    rows, decays = (2, count * updates, 3), {True: 1, "by key": keys, False: 0}[gated]
     k = torch.nn.functional.normalize(torch.randn(*rows, keys, dtype=dtype), dim=-1)
     other = torch.nn.functional.normalize(torch.randn(*rows, keys, dtype=dtype), dim=-1)
     return Steps(
         torch.randn(2, count, 3, keys, dtype=dtype),
         k,
         torch.randn(*rows, values, dtype=dtype),
-        -torch.exp(3 * torch.rand(2, count, 3, 1, dtype=dtype) - 2) if gated else None,
+        -torch.exp(3 * torch.rand(2, count, 3, decays, dtype=dtype) - 2) if decays else None,
         {"k": k, "other": other, None: None}[erasing],
         2 * torch.rand(rows, dtype=dtype) if beta else None,
     )
@@ -52,7 +52,7 @@ def check(steps, size):
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("updates", [1, 3])
 @pytest.mark.parametrize("erasing", ["k", "other", None])
-@pytest.mark.parametrize("gated", [True, False])
+@pytest.mark.parametrize("gated", [True, "by key", False])
 def test_it_equals_single_steps(updates, erasing, gated, dtype):
     check(made(37, updates, 5, 20, dtype, gated, erasing), 16)
 
@@ -61,8 +61,9 @@ def test_it_equals_single_steps(updates, erasing, gated, dtype):
 @pytest.mark.parametrize(
     ("count", "keys", "values", "size"), [(1, 1, 1, 1), (64, 16, 64, 64), (33, 70, 17, 32)]
 )
-def test_sizes(count, keys, values, size, dtype):
-    check(made(count, 1, keys, values, dtype, beta=False), size)
+@pytest.mark.parametrize("gated", [True, "by key"])
+def test_sizes(count, keys, values, size, gated, dtype):
+    check(made(count, 1, keys, values, dtype, gated, beta=False), size)
 
 
 def test_rows_that_lie_apart():
@@ -71,9 +72,10 @@ def test_rows_that_lie_apart():
     check(steps._replace(v=steps.v.mT.contiguous().mT), 16)
 
 
-def test_strong_decays():
-    steps, state = made(40, 1, 4, 3, F64), torch.randn(2, 3, 4, 3, dtype=F64)
-    steps.g[:, 7], steps.g[:, 20], steps.g[:, 25:] = -80.0, -torch.inf, 0.0
+@pytest.mark.parametrize("gated", [True, "by key"])
+def test_strong_decays(gated):
+    steps, state = made(40, 1, 4, 3, F64, gated), torch.randn(2, 3, 4, 3, dtype=F64)
+    steps.g[:, 7], steps.g[:, 20, ..., :1], steps.g[:, 25:] = -80.0, -torch.inf, 0.0
     o, last, kept = kernel.forward(steps, state, 1.0, 16, True)
     expected = stepwise(steps.by_heads(1.0), state.flatten(0, 1))
     torch.testing.assert_close(o.transpose(1, 2).flatten(0, 1), expected[0])
@@ -90,8 +92,7 @@ def test_threads_share_the_heads():
     assert together[0].equal(alone[0])
 
 
-def test_it_takes_what_decays_alike_in_precisions_it_has():
+def test_it_takes_the_precisions_it_has():
     steps = made(3, 1, 4, 3, F64)
     assert kernel.compiled(steps)
-    assert not kernel.compiled(steps._replace(g=torch.zeros(2, 3, 3, 4, dtype=F64)))
     assert not kernel.compiled(steps.map(torch.Tensor.bfloat16))

@@ -4,6 +4,7 @@
 // be zero in triangular factors is left out, by whole groups of rows.
 #pragma once
 #include "vector.h"
+#include <utility>
 
 #if defined(__AVX512F__) || defined(__aarch64__)
 constexpr int64_t GROUP = 6;
@@ -36,7 +37,8 @@ static void tile(Left a, Range s, const real* w, int64_t ldw, real* c, int64_t l
 }
 
 template <int R>
-static void some_columns(Left a, Range s, const real* w, int64_t ldw, real* c, int64_t ldc, bool add) {
+static __attribute__((noinline)) void some_columns(Left a, Range s, const real* w, int64_t ldw, real* c, int64_t ldc,
+                                                   bool add) {
   int64_t rest = (s.columns + LANES - 1) / LANES;
   for (; rest >= 4; rest -= 4, w += PANEL, c += PANEL) tile<R, 4>(a, s, w, ldw, c, ldc, add);
   switch (rest) {
@@ -66,9 +68,14 @@ static void product(int64_t rows, Left a, const real* w, int64_t ldw, real* c, i
   }
 }
 
-static inline void scale_rows(int64_t rows, int64_t columns, real* x, int64_t ld, const real* factor) {
-  for (int64_t i = 0; i < rows; i++)
-    for (int64_t j = 0; j < columns; j += LANES) Full{}.store(x + i * ld + j, Full{}.load(x + i * ld + j) * factor[i]);
+static inline void product(int64_t rows, Left a, const real* w, int64_t ldw, real* c, int64_t ldc, bool add,
+                           Range all) {
+  product(rows, a, w, ldw, c, ldc, add, [&](int64_t, int64_t) { return all; });
+}
+
+// y = x ⊙ factor, rows of whole registers.
+static inline void multiply(int64_t columns, const real* x, const real* factor, real* y) {
+  for (int64_t j = 0; j < columns; j += LANES) Full{}.store(y + j, Full{}.load(x + j) * Full{}.load(factor + j));
 }
 
 static inline void scale_all(int64_t rows, int64_t columns, real* x, int64_t ld, real factor) {
@@ -76,17 +83,49 @@ static inline void scale_all(int64_t rows, int64_t columns, real* x, int64_t ld,
     for (int64_t j = 0; j < columns; j += LANES) Full{}.store(x + i * ld + j, Full{}.load(x + i * ld + j) * factor);
 }
 
-static inline real dot(int64_t n, const real* x, const real* y) {
-  vec sum{};
-  for (int64_t j = 0; j < n; j += LANES) sum += Full{}.load(x + j) * Full{}.load(y + j);
-  return lanes_sum(sum);
+static inline void scale_rows(int64_t rows, int64_t columns, real* x, int64_t ld, const real* factor) {
+  for (int64_t i = 0; i < rows; i++) scale_all(1, columns, x + i * ld, ld, factor[i]);
 }
 
-// (rows, columns) to (columns, rows), in squares that stay in registers.
+// Σ x_j y_j by lanes; four sums, so that few operations wait for one another.
+static inline vec products(int64_t n, const real* x, const real* y) {
+  vec sums[4] = {};
+  for (int64_t j = 0; j < n; j += PANEL)
+    for (int64_t q = 0; q < 4 && j + q * LANES < n; q++)
+      sums[q] += Full{}.load(x + j + q * LANES) * Full{}.load(y + j + q * LANES);
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+#if defined(__clang__)
+#define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define PICK(a, b, ...) __builtin_shuffle(a, b, lane_numbers{__VA_ARGS__})
+#endif
+
+// Swaps the second half of each 2·HALF lanes of a with the first half of those of b.
+template <int64_t HALF, size_t... L>
+INLINE void cross(vec& a, vec& b, std::index_sequence<L...>) {
+  typedef word lane_numbers __attribute__((vector_size(WIDTH)));
+  const vec first = PICK(a, b, (L & HALF ? LANES + L - HALF : L)...);
+  b = PICK(a, b, (L & HALF ? LANES + L : L + HALF)...);
+  a = first;
+}
+
+template <int64_t HALF>
+INLINE void turn(vec* rows) {
+#pragma GCC unroll 16
+  for (int64_t i = 0; i < LANES; i++)
+    if (!(i & HALF)) cross<HALF>(rows[i], rows[i + HALF], std::make_index_sequence<LANES>());
+  if constexpr (HALF > 1) turn<HALF / 2>(rows);
+}
+
+// (rows, columns) to (columns, rows), both a multiple of a register.
 static inline void transpose(int64_t rows, int64_t columns, const real* x, int64_t ldx, real* y, int64_t ldy) {
-  constexpr int64_t SQUARE = LANES < 8 ? LANES : 8;
-  for (int64_t i = 0; i < rows; i += SQUARE)
-    for (int64_t j = 0; j < columns; j += SQUARE)
-      for (int64_t p = 0; p < SQUARE; p++)
-        for (int64_t q = 0; q < SQUARE; q++) y[(j + p) * ldy + i + q] = x[(i + q) * ldx + j + p];
+  for (int64_t i = 0; i < rows; i += LANES)
+    for (int64_t j = 0; j < columns; j += LANES) {
+      vec square[LANES];
+      for (int64_t p = 0; p < LANES; p++) square[p] = Full{}.load(x + (i + p) * ldx + j);
+      turn<LANES / 2>(square);
+      for (int64_t p = 0; p < LANES; p++) Full{}.store(y + (j + p) * ldy + i, square[p]);
+    }
 }

@@ -1,11 +1,11 @@
-"""The recurrence of a matrix state as compiled code on the CPU, with one decay for all keys."""
+"""The recurrence of a matrix state as compiled code on the CPU."""
 
 from __future__ import annotations
 
 import ctypes
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -54,9 +54,8 @@ class Kept(NamedTuple):
 
 def compiled(steps: Steps) -> bool:
     """Whether there is compiled code for these steps."""
-    shared = steps.g is None or steps.g.shape[-1] == 1
     on_cpu = steps.q.device.type == "cpu" and steps.q.dtype in REALS
-    return shared and on_cpu and find_compiler() is not None
+    return on_cpu and find_compiler() is not None
 
 
 def forward(
@@ -76,7 +75,7 @@ def forward(
         written = room((batch, heads, chunks, size * steps.updates, values), state.dtype)
         kept = Kept(starts, written, last)
         problem.starts, problem.written = starts.data_ptr(), written.data_ptr()
-    _run(_library(state.dtype).forward, problem, batch * heads)
+    _run("forward", steps, problem)
     return o, last, kept
 
 
@@ -95,8 +94,7 @@ def backward(
     pointers = (None, kept.last, kept.starts, kept.written, first, grad_last)
     for name, tensor in zip(_POINTERS, pointers, strict=True):
         setattr(problem, name, None if tensor is None else tensor.data_ptr())
-    batch, _, heads, _ = steps.q.shape
-    _run(_library(grad_o.dtype).backward, problem, batch * heads)
+    _run("backward", steps, problem)
     return grads, first
 
 
@@ -124,20 +122,29 @@ def _readable(x: Tensor) -> Tensor:
     return x if x.dim() < 4 or x.stride(-1) == 1 or x.shape[-1] == 1 else x.contiguous()
 
 
-def _run(function: Any, problem: _Problem, rows: int) -> None:
+def _run(name: str, steps: Steps, problem: _Problem) -> None:
     # The module brings the generator of code with it, half a second of imports.
     from ostinato.engines.fused.threads import in_threads
 
-    in_threads(rows, 1, lambda _, begin, end: function(ctypes.byref(problem), begin, end))
+    batch, _, heads, keys = steps.q.shape
+    by_key = steps.g is not None and steps.g.shape[-1] == keys > 1
+    library = _library(steps.q.dtype, "key_decay.h" if by_key else "shared_decay.h")
+    function = getattr(library, name)
+    in_threads(batch * heads, 1, lambda _, begin, end: function(ctypes.byref(problem), begin, end))
 
 
 @cache
-def _library(dtype: torch.dtype) -> ctypes.CDLL:
-    """The code for one precision."""
+def _library(dtype: torch.dtype, decay: str) -> ctypes.CDLL:
+    """The code for one precision and one kind of decay."""
     folder, real = Path(__file__).parent, REALS[dtype]
-    texts = [(folder / name).read_text(encoding="utf-8") for name in ("blocks.h", "chunk.cpp")]
-    head = f"#define SINGLE {int(real == 'float')}\ntypedef {real} real;\n"
-    library = load(head + texts[0] + texts[1].replace('#include "blocks.h"\n', ""))
+    source = f"#define SINGLE {int(real == 'float')}\ntypedef {real} real;\n"
+    # One translation unit, so that an object in the cache is known by all of its text.
+    files = ("blocks.h", "head.h", decay, "chunk.cpp")
+    for name in files:
+        source += (folder / name).read_text(encoding="utf-8")
+    for name in files:
+        source = source.replace(f'#include "{name}"\n', "")
+    library = load(source)
     for function in (library.forward, library.backward):
         function.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
         function.restype = None

@@ -1,6 +1,6 @@
 """The recurrence of a matrix state as one operation with a gradient of its own.
 
-Compiled code does it: on CUDA in Triton, on the CPU in C++ where all keys decay alike; elsewhere
+Compiled code does it, on the CPU in C++, on CUDA in Triton; elsewhere
 torch's products of matrices.
 """
 

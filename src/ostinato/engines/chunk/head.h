@@ -1,0 +1,87 @@
+// What a problem is, and one head of it, chunk after chunk.
+#pragma once
+#include "blocks.h"
+#include <algorithm>
+#include <vector>
+
+struct Port { real* base; int64_t batch, head, time; };  // (B, T, H, ·), the last axis contiguous; no base: absent
+
+struct Problem {
+  Port q, k, v, g, erase, beta, o;               // o: what is put out, or its gradient
+  Port dq, dk, dv, dg, derase, dbeta;            // backward only
+  real *first, *last, *starts, *written;         // (B, H, K, V) twice, (B, H, M, K, V), (B, H, M, C·n, V)
+  real *grad_first, *grad_last;
+  int64_t heads, steps, updates, keys, values, size;
+  double scale;
+  int64_t delta;                                 // k is the erase key
+};
+
+// Zeros, from the beginning of a register on.
+struct Buffer {
+  std::vector<real> memory;
+  real* at;
+  explicit Buffer(int64_t size) : memory(size + LANES, 0), at(memory.data()) {
+    at += (WIDTH - reinterpret_cast<uintptr_t>(at) % WIDTH) % WIDTH / sizeof(real);
+  }
+  operator real*() const { return at; }
+};
+
+// Rows that read the state are q (C) and, behind them, the erase keys (C·n) times −β; a row that was written is one of
+// C·n. Rows of buffers are filled up to whole registers, and so is their number where it becomes that of columns.
+struct Head {
+  const Problem& p;
+  const int64_t row, C, n, N, K, V, KP, VP, NP, reads, chunks;
+  int64_t from, count;  // steps of this chunk
+  int64_t ahead;        // how many steps on the next chunk begins, negative if time goes back
+
+  Head(const Problem& p, int64_t row, int64_t direction)
+      : p(p), row(row), C(p.size), n(p.updates), N(C * n), K(p.keys), V(p.values), KP(up(K)), VP(up(V)), NP(up(N)),
+        reads(C + (erases() ? N : 0)), chunks((p.steps + C - 1) / C), ahead(direction * C) {}
+
+  static int64_t up(int64_t n) {
+    constexpr int64_t even = LANES < 4 ? 4 : LANES;
+    return (n + even - 1) / even * even;
+  }
+  bool erases() const { return p.delta || p.erase.base; }
+  const Port& erase() const { return p.delta ? p.k : p.erase; }
+  real* at(const Port& port, int64_t t) const {
+    return port.base + row / p.heads * port.batch + row % p.heads * port.head + t * port.time;
+  }
+  void begin(int64_t chunk) { from = chunk * C, count = std::min(C, p.steps - from); }
+
+  // Rows (·, columns) of an operand in this chunk, `each` to a step; what is not there is zero. Those of the next chunk
+  // are asked for at once: between two chunks of a head lie all other heads, which no processor foresees.
+  void load(const Port& port, int64_t each, int64_t columns, real* to, int64_t ld) const {
+    const real* row = at(port, from * each);
+    for (int64_t i = 0; i < count * each; i++, row += port.time) {
+      fetch<0>(row + ahead * each * port.time, columns);
+      std::copy_n(row, columns, to + i * ld);
+    }
+    for (int64_t i = count * each; i < C * each; i++) std::fill_n(to + i * ld, columns, real(0));
+  }
+  void store(const Port& port, int64_t each, int64_t columns, const real* x, int64_t ld) const {
+    real* row = at(port, from * each);
+    for (int64_t i = 0; i < count * each; i++, row += port.time) {
+      fetch<1>(row + ahead * each * port.time, columns);
+      std::copy_n(x + i * ld, columns, row);
+    }
+  }
+  template <int WRITE>
+  static void fetch(const real* from, int64_t count) {
+    for (int64_t j = 0; j < count; j += 64 / sizeof(real)) __builtin_prefetch(from + j, WRITE);
+  }
+
+  // Written rows that a row of reading may see: those until its step, or before it.
+  int64_t seen(int64_t row) const { return row < C ? (row + 1) * n : row - C; }
+
+  // Products of rows that read (·, length) with written ones, transposed; zero where nothing was written yet.
+  void triangle(const real* rows, int64_t length, const real* written, real* to) const {
+    const int64_t ld = up(length);
+    product(C, {rows, ld, 1}, written, NP, to, NP, false,
+            [&](int64_t, int64_t end) { return Range{0, length, end * n}; });
+    if (erases())
+      product(N, {rows + C * ld, ld, 1}, written, NP, to + C * NP, NP, false,
+              [&](int64_t, int64_t end) { return Range{0, length, end - 1}; });
+    for (int64_t i = 0; i < reads; i++) std::fill(to + i * NP + seen(i), to + (i + 1) * NP, real(0));
+  }
+};
