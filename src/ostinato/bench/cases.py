@@ -31,9 +31,11 @@ from ostinato.cells.lstm import LSTMCell
 from ostinato.cells.mamba2 import Mamba2Cell
 from ostinato.cells.min_gru import MinGRUCell
 from ostinato.cells.min_lstm import MinLSTMCell
+from ostinato.cells.mlstm import MLSTMCell
 from ostinato.cells.para_gru import ParaGRUCell
 from ostinato.cells.para_lstm import ParaLSTMCell
 from ostinato.cells.rg_lru import RGLRUCell
+from ostinato.cells.rwkv7 import RWKV7Cell
 from ostinato.cells.s5 import S5Cell
 from ostinato.cells.selective_ssm import SelectiveSSMCell
 from ostinato.core.cell import Cell
@@ -138,6 +140,22 @@ def elstm(input_size: int, hidden_size: int) -> Cell:
     return ELSTMCell(input_size, hidden_size, output_gate=False)
 
 
+def gated_linear_attention(input_size: int, hidden_size: int) -> Cell:
+    """GLA with matrices of 64 × 64."""
+    heads = hidden_size // 64
+    return GatedLinearAttentionCell(input_size, hidden_size, heads=heads, key_size=64)
+
+
+def rwkv7(input_size: int, hidden_size: int) -> Cell:
+    """RWKV-7 with matrices of 64 × 64."""
+    return RWKV7Cell(input_size, hidden_size, heads=hidden_size // 64)
+
+
+def mlstm(input_size: int, hidden_size: int) -> Cell:
+    """The mLSTM with matrices of 64 × 64."""
+    return MLSTMCell(input_size, hidden_size, heads=hidden_size // 64)
+
+
 def mamba2(input_size: int, hidden_size: int) -> Cell:
     """Mamba-2 with matrices of 64 × 64."""
     return Mamba2Cell(input_size, hidden_size, heads=hidden_size // 64)
@@ -178,7 +196,6 @@ _LINEAR: dict[str, Callable[[int, int], Cell]] = {
 }
 _LINEAR_SIZES = (Size(1, 4096, 64), Size(8, 4096, 64))
 # Matrix states in chunks.
-_MATRICES = {"gated-delta-net": gated_delta_net, "mamba2": mamba2}
 _ONLINE: dict[str, Callable[[int, int], Cell]] = {
     "elstm": elstm,
     "para-gru": ParaGRUCell,
@@ -187,6 +204,13 @@ _ONLINE: dict[str, Callable[[int, int], Cell]] = {
 # Dense sensitivities of 512 units would take gigabytes.
 _ONLINE_SIZES = (Size(1, 1, 64), Size(16, 1, 64), Size(1, 1, 128), Size(1, 32, 64))
 _WIDE = tuple(Size(batch, steps, 512) for batch in (1, 16) for steps in (1, 32, 128))
+_MATRICES = {
+    "gated-delta-net": gated_delta_net,
+    "mamba2": mamba2,
+    "gla": gated_linear_attention,
+    "rwkv7": rwkv7,
+    "mlstm": mlstm,
+}
 _MATRIX_SIZES = (Size(1, 1024, 128), Size(1, 4096, 256), Size(8, 512, 256))
 
 

@@ -40,8 +40,6 @@ class GatedLinearAttentionCell(MatrixCell):
         ArgumentError: if the heads do not divide H, or an option is not positive.
     """
 
-    decays_by_key = True
-
     def __init__(
         self,
         input_size: int,

@@ -48,6 +48,9 @@ class MLSTMCell(MatrixCell):
         ArgumentError: if the heads do not divide H, or K is below 1.
     """
 
+    # The stabiliser is a scan of its own, the normaliser a column beyond a whole register.
+    chunks_from = (128 * 128, 64 * 64)
+
     def __init__(
         self,
         input_size: int,

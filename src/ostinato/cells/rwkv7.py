@@ -48,7 +48,7 @@ class RWKV7Cell(MatrixCell):
         ArgumentError: if the heads do not divide H, or the rank is below 1.
     """
 
-    decays_by_key = True
+    chunks_from = (2048, 512)
 
     def __init__(
         self,

@@ -78,10 +78,11 @@ def test_it_says_what_it_cannot_do():
 
 def test_auto_leaves_to_the_loop_what_is_faster_there():
     engine = Chunk()
-    large = make_cell("DeltaNet", 3, 32)
-    assert engine.hesitate(recurrence(large)) is None
     assert "small" in engine.hesitate(recurrence(make_cell("DeltaNet", 3, 4))).reason
-    assert "key by key" in engine.hesitate(recurrence(make_cell("RWKV7", 3, 64))).reason
+    for name in ("DeltaNet", "GatedLinearAttention", "RWKV7"):
+        assert engine.hesitate(recurrence(make_cell(name, 3, 32))) is None
+    with torch.no_grad():
+        assert "small" in engine.hesitate(recurrence(make_cell("RWKV7", 3, 32))).reason
 
 
 def test_a_step_of_its_own_is_not_guessed():

@@ -14,10 +14,6 @@ from ostinato.core.sequence import join_tokens, split_tokens, zero_padding
 from ostinato.core.state import State, index, leaves, select
 from ostinato.engines.chunk.matrix_cell import MatrixCell
 
-# Numbers in a matrix below which chunks gain nothing on the CPU: measured, 16 × 16 is a draw in
-# training and loses a third without gradients, 64 × 64 takes half the time of generated code.
-_SMALL = 512
-
 
 class Chunk:
     """Run a `MatrixCell` in chunks of steps.
@@ -41,14 +37,12 @@ class Chunk:
         return _unsupported(recurrence)
 
     def hesitate(self, recurrence: Recurrence) -> Doubt | None:
-        """On the CPU the generated loop is faster where there is no compiled code for chunks."""
+        """On the CPU a generated loop is faster where matrices are small."""
         cell = recurrence.cell
         on_cpu = leaves(recurrence.init)[0].device.type == "cpu"
         if not isinstance(cell, MatrixCell) or not on_cpu:
             return None
-        if cell.decays_by_key:
-            return Doubt("decay key by key is slower in chunks than in a loop on the CPU", 4)
-        if cell.key_size * cell.value_size < _SMALL:
+        if cell.key_size * cell.value_size < cell.chunks_from[torch.is_grad_enabled()]:
             return Doubt("the matrices are so small that a loop on the CPU is as fast", 4)
         return None
 
