@@ -9,8 +9,8 @@ struct Chunk : Head {
   Decay decay;
   Buffer x, k, w, z, news, s, factor;
 
-  Chunk(const Problem& p, int64_t row, int64_t direction)
-      : Head(p, row, direction), decay(*this), x((C + NP) * KP), k(NP * KP), w(reads * NP), z((C + N) * VP),
+  Chunk(const Problem& p, int64_t row)
+      : Head(p, row), decay(*this), x((C + NP) * KP), k(NP * KP), w(reads * NP), z((C + N) * VP),
         news(NP * VP), s(KP * VP), factor(NP) {}
 
   void load_state(const real* states, int64_t index, real* to) const {
@@ -86,7 +86,7 @@ struct Back : Chunk {
   Buffer start, end, turned, dx, dk, weights, dv, a;
 
   Back(const Problem& p, int64_t row)
-      : Chunk(p, row, -1), start(KP * VP), end(KP * VP), turned(VP * std::max(KP, NP)), dx((C + NP) * KP), dk(NP * KP),
+      : Chunk(p, row), start(KP * VP), end(KP * VP), turned(VP * std::max(KP, NP)), dx((C + NP) * KP), dk(NP * KP),
         weights(reads * NP), dv(N * VP), a(N * KP) {}
 
   void backward(int64_t m) {
@@ -146,7 +146,7 @@ struct Back : Chunk {
 
 extern "C" void forward(const Problem* p, int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; row++) {
-    Chunk c(*p, row, 1);
+    Chunk c(*p, row);
     c.load_state(p->first, row, c.s);
     for (int64_t m = 0; m < c.chunks; m++) {
       if (p->starts) c.store_state(p->starts, row * c.chunks + m);

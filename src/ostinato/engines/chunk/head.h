@@ -32,11 +32,10 @@ struct Head {
   const Problem& p;
   const int64_t row, C, n, N, K, V, KP, VP, NP, reads, chunks;
   int64_t from, count;  // steps of this chunk
-  int64_t ahead;        // how many steps on the next chunk begins, negative if time goes back
 
-  Head(const Problem& p, int64_t row, int64_t direction)
+  Head(const Problem& p, int64_t row)
       : p(p), row(row), C(p.size), n(p.updates), N(C * n), K(p.keys), V(p.values), KP(up(K)), VP(up(V)), NP(up(N)),
-        reads(C + (erases() ? N : 0)), chunks((p.steps + C - 1) / C), ahead(direction * C) {}
+        reads(C + (erases() ? N : 0)), chunks((p.steps + C - 1) / C) {}
 
   static int64_t up(int64_t n) {
     constexpr int64_t even = LANES < 4 ? 4 : LANES;
@@ -49,26 +48,13 @@ struct Head {
   }
   void begin(int64_t chunk) { from = chunk * C, count = std::min(C, p.steps - from); }
 
-  // Rows (·, columns) of an operand in this chunk, `each` to a step; what is not there is zero. Those of the next chunk
-  // are asked for at once: between two chunks of a head lie all other heads, which no processor foresees.
+  // Rows (·, columns) of an operand in this chunk, `each` to a step; what is not there is zero.
   void load(const Port& port, int64_t each, int64_t columns, real* to, int64_t ld) const {
-    const real* row = at(port, from * each);
-    for (int64_t i = 0; i < count * each; i++, row += port.time) {
-      fetch<0>(row + ahead * each * port.time, columns);
-      std::copy_n(row, columns, to + i * ld);
-    }
+    for (int64_t i = 0; i < count * each; i++) std::copy_n(at(port, from * each + i), columns, to + i * ld);
     for (int64_t i = count * each; i < C * each; i++) std::fill_n(to + i * ld, columns, real(0));
   }
   void store(const Port& port, int64_t each, int64_t columns, const real* x, int64_t ld) const {
-    real* row = at(port, from * each);
-    for (int64_t i = 0; i < count * each; i++, row += port.time) {
-      fetch<1>(row + ahead * each * port.time, columns);
-      std::copy_n(x + i * ld, columns, row);
-    }
-  }
-  template <int WRITE>
-  static void fetch(const real* from, int64_t count) {
-    for (int64_t j = 0; j < count; j += 64 / sizeof(real)) __builtin_prefetch(from + j, WRITE);
+    for (int64_t i = 0; i < count * each; i++) std::copy_n(x + i * ld, columns, at(port, from * each + i));
   }
 
   // Written rows that a row of reading may see: those until its step, or before it.
