@@ -36,7 +36,7 @@ def recur(
     batch, count, heads, _ = steps.q.shape
     if not steps.q.shape[:3].numel():
         return steps.v.new_zeros(batch, count, heads, steps.v.shape[-1]), state
-    size = size or _size(count, steps.updates)
+    size = size or chunk_size(count, steps.updates)
     if not _transformed() and (kernel.compiled(steps) or device.compiled(steps)):
         delta = steps.erase is steps.k
         given = steps._replace(erase=None) if delta else steps
@@ -135,8 +135,13 @@ def _again(
     return [next(gradients) if x is not None and x.requires_grad else None for x in apart]
 
 
-def _size(steps: int, updates: int) -> int:
-    """A chunk in which neither the triangular system nor the padding is large."""
+def chunk_size(steps: int, updates: int) -> int:
+    """A chunk in which neither the triangular system nor the padding is large.
+
+    Args:
+        steps: T.
+        updates: n.
+    """
     most = max(16, _ROWS >> (updates - 1).bit_length())
     return min(most, 1 << (steps - 1).bit_length())
 
