@@ -195,7 +195,7 @@ _LINEAR: dict[str, Callable[[int, int], Cell]] = {
     "gated-linear-attention": GatedLinearAttentionCell,
 }
 _LINEAR_SIZES = (Size(1, 4096, 64), Size(8, 4096, 64))
-# Matrix states in chunks.
+# Learned online.
 _ONLINE: dict[str, Callable[[int, int], Cell]] = {
     "elstm": elstm,
     "para-gru": ParaGRUCell,
@@ -204,6 +204,7 @@ _ONLINE: dict[str, Callable[[int, int], Cell]] = {
 # Dense sensitivities of 512 units would take gigabytes.
 _ONLINE_SIZES = (Size(1, 1, 64), Size(16, 1, 64), Size(1, 1, 128), Size(1, 32, 64))
 _WIDE = tuple(Size(batch, steps, 512) for batch in (1, 16) for steps in (1, 32, 128))
+# Matrix states in chunks.
 _MATRICES = {
     "gated-delta-net": gated_delta_net,
     "mamba2": mamba2,
@@ -236,6 +237,16 @@ def _online(name: str, cell: Callable[[int, int], Cell]) -> Iterator[Case]:
     yield Case(f"rtrl-{name}-wide", cell, alone, _WIDE, learner=Sensitive)
 
 
+def _in_chunks(name: str, cell: Callable[[int, int], Cell]) -> Iterator[Case]:
+    """Chunks against generated code for single steps, and where they are few, the slow loop."""
+    for suffix, engine, chosen in (
+        ("", "fused", _MATRIX_SIZES),
+        ("-loop", "reference", _MATRIX_SIZES[::2]),
+    ):
+        peers = {f"engine {engine}": on_engine(engine)}
+        yield Case(f"chunk-{name}{suffix}", cell, peers, chosen, engine="chunk")
+
+
 def _linear(name: str, cell: Callable[[int, int], Cell]) -> Case:
     """Generated code against the loop and against one scan over all steps."""
     peers = {f"engine {engine}": on_engine(engine) for engine in ("reference", "parallel")}
@@ -253,17 +264,8 @@ CASES = {
         *(_auto(name, cell, _LOOP_SIZES, "reference") for name, cell in _STEPS.items()),
         *(case for name, (cell, width) in _SOLVED.items() for case in _solved(name, cell, width)),
         *(_linear(name, cell) for name, cell in _LINEAR.items()),
-        *(
-            Case(
-                f"chunk-{name}",
-                cell,
-                {f"engine {engine}": on_engine(engine) for engine in ("fused", "reference")},
-                _MATRIX_SIZES,
-                engine="chunk",
-            )
-            for name, cell in _MATRICES.items()
-        ),
         *(case for name, cell in _ONLINE.items() for case in _online(name, cell)),
+        *(case for name, cell in _MATRICES.items() for case in _in_chunks(name, cell)),
         Case("lstm-16", LSTMStep, _COMPILED, _FEW_STEPS, slow=True),
         Case("layer-norm-lstm-16", layer_norm_lstm, _COMPILED, _FEW_STEPS, slow=True),
     )
