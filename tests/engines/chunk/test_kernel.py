@@ -59,7 +59,8 @@ def test_it_equals_single_steps(updates, erasing, gated, dtype):
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize(
-    ("count", "keys", "values", "size"), [(1, 1, 1, 1), (64, 16, 64, 64), (33, 70, 17, 32)]
+    ("count", "keys", "values", "size"),
+    [(1, 1, 1, 1), (64, 16, 64, 64), (33, 70, 17, 32), (19, 130, 257, 16)],
 )
 @pytest.mark.parametrize("gated", [True, "by key"])
 def test_sizes(count, keys, values, size, gated, dtype):
