@@ -59,11 +59,12 @@ enum Place { SAME, PLANES, PACKED, TRANSPOSED };
 
 struct Segment { int64_t row, first, count, offset; };  // units of one row
 
-// The units of a group, in the order in which memory is read: where time runs backwards they do too, in short runs,
-// or the processor would not see what comes next and fetch it.
+// The units of a group, in the order in which memory is read. Where time runs backwards and a step is short they do
+// too, in short runs, or the processor would not see what comes next and fetch it. A long step it sees by itself, and
+// reads forwards up to three times as fast.
 static std::vector<Segment> segments(const Problem& p, int64_t begin, int64_t end) {
-  constexpr int64_t RUN = 256 / sizeof(number);
-  const bool backwards = p.out.time < 0;
+  constexpr int64_t RUN = 256 / sizeof(number), SHORT = 2048 / sizeof(number);
+  const bool backwards = p.out.time < 0 && std::min(end - begin, p.units) < SHORT;
   std::vector<Segment> found;
   for (int64_t u = begin; u < end;) {
     int64_t row = u / p.units, first = u % p.units, count = std::min(p.units - first, end - u);
