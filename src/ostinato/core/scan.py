@@ -15,6 +15,7 @@ from ostinato.core.recurrence import Recurrence, Step, batch_of, checkpoint_inte
 from ostinato.core.registry import evaluate
 from ostinato.core.sequence import restart_steps, valid_steps, zero_padding
 from ostinato.core.state import State, leaves, move_axis
+from ostinato.core.statistics import Statistics, collected
 
 
 def scan(
@@ -28,7 +29,8 @@ def scan(
     lengths: Tensor | Sequence[int] | None = None,
     resets: Tensor | None = None,
     checkpoint: bool | int | None = None,
-) -> tuple[State, Any]:
+    return_stats: bool = False,
+) -> tuple[Any, ...]:
     """Carry a state over the steps of a sequence.
 
         carry_t, y_t = combine_fn(carry_{t−1}, x_t),   t = 0 … T−1
@@ -53,9 +55,12 @@ def scan(
             also under `reverse`): the carry is put back to `init` there.
         checkpoint: store the carry of every k-th step only and recompute the steps between
             for the gradient; True: k = √T.
+        return_stats: also return the `Statistics` of the call: iterations and residual of every
+            window that `engine="parallel"` solved by Newton's method.
 
     Returns:
-        The carry after the last step, and the outputs, stacked along `dim`.
+        The carry after the last step, and the outputs, stacked along `dim`; with `return_stats`
+        the statistics third.
 
     Raises:
         ShapeError: if inputs, carry, lengths or resets do not fit together.
@@ -79,8 +84,12 @@ def scan(
         rebuild=_itself,
     )
     recurrence = with_masks(recurrence, lengths, resets, fresh=init)
-    carry, ys = run(recurrence, engine)
-    return carry, move_axis(ys, 0, dim)
+    if not return_stats:
+        carry, ys = run(recurrence, engine)
+        return carry, move_axis(ys, 0, dim)
+    with collected() as solves:
+        carry, ys = run(recurrence, engine)
+    return carry, move_axis(ys, 0, dim), Statistics(tuple(solves))
 
 
 def _identity(step: Step) -> tuple[Any, ...] | None:

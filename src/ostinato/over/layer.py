@@ -14,6 +14,7 @@ from ostinato.core.errors import ArgumentError, ShapeError
 from ostinato.core.recurrence import count_steps
 from ostinato.core.sequence import join_tokens, repack, split_tokens, unpack
 from ostinato.core.state import State, leaves, map_state
+from ostinato.core.statistics import Statistics, collected
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class SequenceLayer(nn.Module, ABC):
         generator: Generator | None = None,
         noise: State | None = None,
         return_states: bool = False,
+        return_stats: bool = False,
     ) -> tuple[Any, ...]:
         """Run over whole sequences.
 
@@ -75,22 +77,24 @@ class SequenceLayer(nn.Module, ABC):
             generator: source of the noise that wrappers draw in training; None: torch's own.
             noise: that noise, given instead of drawn; see `sample_noise`.
             return_states: also return the states after every step, leaves (B, T, ...).
+            return_stats: also return the `Statistics` of the call, of all layers together:
+                iterations and residual of every window that `engine="parallel"` solved by
+                Newton's method.
 
         Returns:
-            Outputs in the form of x, the state after the last step, and with `return_states`
-            the states of all steps.
+            Outputs in the form of x, the state after the last step, with `return_states` the
+            states of all steps, and with `return_stats` the statistics last.
 
         Raises:
             ShapeError: if x, state, lengths and resets do not fit together.
             EngineError: if the layer's named engine cannot honour the request.
         """
         options = Options(lengths, resets, checkpoint, generator, noise, return_states)
-        if isinstance(x, PackedSequence):
-            return self._run_packed(x, state, options)
-        if cu_seqlens is not None:
-            return self._run_joined(x, state, cu_seqlens, options)
-        count_steps(x, 1)
-        return self.run(x, state, options)
+        if not return_stats:
+            return self._run_any(x, state, cu_seqlens, options)
+        with collected() as solves:
+            result = self._run_any(x, state, cu_seqlens, options)
+        return (*result, Statistics(tuple(solves)))
 
     @abstractmethod
     def run(self, x: Any, state: State | None, options: Options) -> tuple[Any, ...]:
@@ -120,6 +124,16 @@ class SequenceLayer(nn.Module, ABC):
     ) -> State | None:
         """Draw the noise of whole sequences, leaves (T, B, ...); None if there is none."""
         return None
+
+    def _run_any(
+        self, x: Any, state: State | None, cu_seqlens: Tensor | None, options: Options
+    ) -> tuple[Any, ...]:
+        if isinstance(x, PackedSequence):
+            return self._run_packed(x, state, options)
+        if cu_seqlens is not None:
+            return self._run_joined(x, state, cu_seqlens, options)
+        count_steps(x, 1)
+        return self.run(x, state, options)
 
     def _run_packed(
         self, packed: PackedSequence, state: State | None, options: Options

@@ -28,12 +28,13 @@ from ostinato.core.estimate import Estimate, on_device
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt, Engine, engines, note
 from ostinato.core.state import State, index, leaves, map_state
+from ostinato.core.statistics import report
 from ostinato.engines.fused.verify import disagreement
 from ostinato.engines.parallel.evaluate import Plan, evaluate
 from ostinato.engines.parallel.expected import History, expected
 from ostinato.engines.parallel.linearise import groups
 from ostinato.engines.parallel.newton import Newton, Solve, UnsolvedError, newton_states
-from ostinato.engines.parallel.solves import current, report
+from ostinato.engines.parallel.solves import current
 from ostinato.engines.parallel.system import affine_states
 
 if TYPE_CHECKING:

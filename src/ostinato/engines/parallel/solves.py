@@ -8,11 +8,10 @@ from contextvars import ContextVar
 
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.state import State
+from ostinato.core.statistics import collected
 from ostinato.engines.parallel.newton import Newton, Solve
 
-_CURRENT: ContextVar[tuple[Newton, list[Solve]] | None] = ContextVar(
-    "ostinato_newton", default=None
-)
+_CURRENT: ContextVar[Newton] = ContextVar("ostinato_newton")
 
 
 @contextmanager
@@ -55,28 +54,19 @@ def newton(
 
     Yields:
         A list that grows by one `Solve` for every window: outcome, iterations, residuals, and
-        the engine that ran it instead.
+        the engine that ran it instead. Of a single call `return_stats=True` tells the same.
 
     Raises:
         ArgumentError: if an option has no such value.
     """
-    solves: list[Solve] = []
-    options = Newton(method, damping, tolerance, iterations, window, guess)
-    token = _CURRENT.set((options, solves))
+    token = _CURRENT.set(Newton(method, damping, tolerance, iterations, window, guess))
     try:
-        yield solves
+        with collected() as solves:
+            yield solves
     finally:
         _CURRENT.reset(token)
 
 
 def current() -> Newton:
     """The options of the innermost block, or the defaults."""
-    found = _CURRENT.get()
-    return Newton() if found is None else found[0]
-
-
-def report(solve: Solve) -> None:
-    """Add to the list of the innermost block."""
-    found = _CURRENT.get()
-    if found is not None:
-        found[1].append(solve)
+    return _CURRENT.get(Newton())

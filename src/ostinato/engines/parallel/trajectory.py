@@ -14,11 +14,12 @@ from torch import Tensor
 
 from ostinato.core.errors import EngineError, ShapeError
 from ostinato.core.recurrence import count_steps
+from ostinato.core.statistics import report
 from ostinato.engines.parallel.course import Course
 from ostinato.engines.parallel.linearise import Core, Group, Method, linearise
 from ostinato.engines.parallel.newton import FirstOrder, Outcome, Solve
 from ostinato.engines.parallel.recurrence import recur
-from ostinato.engines.parallel.solves import current, report
+from ostinato.engines.parallel.solves import current
 
 Linearised = Callable[[Tensor], tuple[Course, Tensor, Tensor]]
 """Of a trajectory (T, B, N), the course, A and b of the steps to its points 1 … T−1."""
