@@ -15,7 +15,7 @@ from torch import fx
 
 from ostinato.compiler.fission import Fission, Kind, is_size
 
-_VIEWS = (torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default)
+VIEWS = (torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def _stage(
             env[node] = rows
         elif node not in env:
             env[node] = graph.node_copy(node, find)
-            if node.target in _VIEWS:
+            if node.target in VIEWS:
                 # What crosses between stages may lie in memory otherwise than it was traced.
                 env[node].target = torch.ops.aten.reshape.default
         return env[node]

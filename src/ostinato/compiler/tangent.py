@@ -13,6 +13,7 @@ from torch import Tensor, fx
 from torch.autograd import forward_ad
 
 from ostinato.compiler.record import record
+from ostinato.compiler.stages import VIEWS
 
 aten = torch.ops.aten
 
@@ -53,6 +54,9 @@ def tangent(
 def _tidy(graph: fx.Graph) -> None:
     """Leave out what forward mode does for autograd's sake: operations that change nothing."""
     for node in graph.nodes:
+        if node.target in VIEWS:
+            # Along many directions at once tensors lie in another order than when recorded.
+            node.target = aten.reshape.default
         if node.target in _SAME and _like(node.meta["val"], node.args[0].meta["val"]):
             node.replace_all_uses_with(node.args[0])
     graph.eliminate_dead_code()

@@ -26,6 +26,8 @@ CELLS = {
         for name in ("Elman", "GRU", "LSTM", "MinimalGated", "LayerNormElman", "LayerNormGRU")
     },
     "LSTM-peepholes": lambda: make_cell("LSTM", 3, 4, peepholes=True),
+    # Views of the state, which lies otherwise along many directions at once.
+    "WaveLattice-attention": lambda: make_cell("WaveLattice", 3, 4, boundary="attention"),
 }
 
 
