@@ -140,7 +140,10 @@ def test_almost_no_damping_is_none():
         assert_near([damped], [plain], 1e-11)
 
 
-@pytest.mark.parametrize("options", [*({"method": method} for method in METHODS), {"damping": 0.1}])
+DAMPED = ({"damping": 0.1}, {"damping": 0.01, "smooth": True})
+
+
+@pytest.mark.parametrize("options", [*({"method": method} for method in METHODS), *DAMPED])
 @pytest.mark.parametrize("name", ["Elman", "GRU", "LSTM"])
 def test_gradients_are_those_of_backpropagation_through_time(name, options):
     compare(make_cell(name, 3, 5).double(), 60, 2, bound=1e-12, tolerance=1e-13, **options)

@@ -63,6 +63,7 @@ class Newton:
         method: what stands for J: "full", J itself; "quasi", its diagonal; "picard", 1; or
             "jacobi", 0.
         damping: weight that keeps states near those of the iteration before; 0: none.
+        smooth: whether damped states know later ones too.
         tolerance: of the residual; None: by dtype.
         iterations: the cap.
         window: steps that are solved together; None: what bounds the memory.
@@ -71,6 +72,7 @@ class Newton:
 
     method: str = "full"
     damping: float = 0.0
+    smooth: bool = False
     tolerance: float | None = None
     iterations: int = 100
     window: int | None = None
@@ -86,6 +88,11 @@ class Newton:
             value = getattr(self, name)
             if value is not None and not (value >= bound and math.isfinite(value)):
                 raise ArgumentError(f"{name} must be finite and at least {bound}; got {value}.")
+        if self.smooth and not self.damping:
+            raise ArgumentError(
+                "smooth chooses how states are damped, and damping is 0: give newton a damping, "
+                "0.01 to 1, or leave smooth out."
+            )
 
     @property
     def jacobian(self) -> Method:
@@ -149,14 +156,14 @@ def iterate(system: System, options: Newton) -> tuple[list[Tensor], Maps, Solve]
         maps = system.linearise(before, options.jacobian)
         progress.residual(system, states, before, maps)
         shrunk = options.damping * min(1.0, progress.residuals[-1])
-        new = _step(system, states, before, maps, options.jacobian, shrunk)
+        new = _step(system, states, before, maps, options, shrunk)
         correction = max(map(_distance, new, states))
         ended = progress.ended(correction, options.iterations)
         if ended is not None and (ended is not Outcome.CONVERGED or plain):
             return states, maps, Solve(ended, tuple(progress.residuals), steps=len(states[0]))
         if ended is not None:
             # Only a full step tells how far off the states are, and has the gradient's J.
-            options, new = replace(options, method="full", damping=0.0), states
+            options, new = replace(options, method="full", damping=0.0, smooth=False), states
         # NaN compares as false, so it begins again too.
         states = [torch.where(h.abs() < _ASTRAY, h, g) for h, g in zip(new, guess, strict=True)]
 
@@ -268,15 +275,16 @@ def _step(
     states: Sequence[Tensor],
     before: Sequence[Tensor],
     maps: Maps,
-    method: Method,
+    options: Newton,
     damping: float,
 ) -> list[Tensor]:
-    """The states of the linearised system."""
+    """The states of the linearised system, damped so much."""
+    method = options.jacobian
     maps = _offsets(system, before, maps, method)
     if not damping:
         return system.solve(maps, method)
     pairs = zip(system.courses(maps, method), system.gather(states), strict=True)
-    return system.part([damped(*each, near, damping) for each, near in pairs])
+    return system.part([damped(*each, near, damping, options.smooth) for each, near in pairs])
 
 
 def _offsets(system: System, before: Sequence[Tensor], maps: Maps, method: Method) -> Maps:

@@ -19,6 +19,7 @@ def newton(
     method: str = "full",
     *,
     damping: float = 0.0,
+    smooth: bool = False,
     tolerance: float | None = None,
     iterations: int = 100,
     window: int | None = None,
@@ -43,6 +44,8 @@ def newton(
         damping: λ of a trust region that keeps states near those of the iteration before (ELK);
             it shrinks with the residual, so that it vanishes at the solution. For steps on the
             edge of chaos, 0.01 to 1; 0: none.
+        smooth: solve the problem of the trust region exactly, by a Kalman smoother, in which
+            later steps act on earlier ones; else by the filter, in which they do not.
         tolerance: largest element of h_t − f(h_{t−1}), relative to the largest state; None:
             1e-5 in float32, 1e-12 in float64.
         iterations: after so many a window is given up.
@@ -59,7 +62,7 @@ def newton(
     Raises:
         ArgumentError: if an option has no such value.
     """
-    token = _CURRENT.set(Newton(method, damping, tolerance, iterations, window, guess))
+    token = _CURRENT.set(Newton(method, damping, smooth, tolerance, iterations, window, guess))
     try:
         with collected() as solves:
             yield solves
