@@ -11,8 +11,8 @@ filter. The means of the smoother solve the problem of Levenberg and Marquardt,
 
     min ½ Σ_t |s_t − F_t s_{t−1} − b_t|² + ½ λ Σ_t |s_t − y_t|²
 
-and are one affine recurrence backwards over the filter's; but they let what is not solved yet act on
-what is.
+and are one affine recurrence backwards over the filter's; but they let what is not solved yet act
+on what is.
 """
 
 from __future__ import annotations
