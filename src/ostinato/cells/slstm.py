@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.cells.block_linear import BlockLinear
-from ostinato.core.cell import Cell
+from ostinato.core.cell import Cell, Native
 from ostinato.core.errors import ArgumentError
 
 __papers__ = ("flashrnn",)
@@ -105,6 +105,10 @@ class SLSTMCell(Cell):
         n = (decay * n + entering).clamp(min=1)
         h = torch.sigmoid(o) * c / n
         return h, (h, c, n, m)
+
+    def native(self) -> Native | str:
+        """That of FlashRNN."""
+        return Native.of_linears("slstm", self.input, self.recur)
 
     def extra_repr(self) -> str:
         """The options, for `print`."""

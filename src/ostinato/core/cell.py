@@ -13,10 +13,11 @@ from ostinato.core.state import State
 
 @dataclass(frozen=True)
 class Native:
-    """The torch function that computes the same equations as a cell.
+    """The function of libraries that computes the same equations as a cell.
 
     Attributes:
-        function: "lstm", "gru", "rnn_tanh" or "rnn_relu", as in the namespace `torch`.
+        function: "lstm", "gru", "rnn_tanh" or "rnn_relu", as in the namespace `torch`; or
+            "slstm", which torch has not, with its gates in the order i, f, z, o.
         weights: its weights in torch's order: input, state[, two biases][, projection].
         biased: whether the two biases are among them.
     """
@@ -37,7 +38,9 @@ class Native:
         maps = [input, recur] if project is None else [input, recur, project]
         linears = [linear for linear in maps if isinstance(linear, nn.Linear)]
         if len(linears) < len(maps):
-            return f"torch.{function} takes plain linear maps, and a map of this cell is none"
+            return (
+                f"a library's {function} takes plain linear maps; a map of this cell is none"
+            )
         if any(linear._forward_hooks or linear._forward_pre_hooks for linear in linears):
             return f"torch.{function} would not call the hook on a map of this cell"
         weights = [linear.weight for linear in linears]
@@ -111,7 +114,7 @@ class Cell(nn.Module):
         return None
 
     def native(self) -> Native | str:
-        """The torch function with the same equations, or the reason why there is none."""
+        """The function with the same equations, torch's as a rule, or why there is none."""
         return f"torch has no module with the equations of {type(self).__name__}"
 
     def zeros(self, *shape: int) -> Tensor:

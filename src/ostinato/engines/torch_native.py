@@ -41,6 +41,8 @@ class TorchNative:
         native = recurrence.cell.native()
         if isinstance(native, str):
             return native
+        if not hasattr(torch, native.function):
+            return f"torch has no function {native.function}"
         return _unsupported(recurrence)
 
     def hesitate(self, recurrence: Recurrence) -> Doubt | None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
+import ostinato as ost
 from ostinato.cells import make_cell
 from ostinato.cells.block_linear import BlockLinear
 
@@ -42,7 +46,18 @@ def elman(x, ry, b, state):
     return [torch.tanh((x + ry + b)[:, 0])]
 
 
-POINTWISE = {"lstm": lstm, "gru": gru, "elman": elman}
+def slstm(x, ry, b, state):
+    """i, f, z, o; which step is the first is told for each unit."""
+    i, f, z, o = (x + ry + b).unbind(1)
+    _, c, n, m = state
+    kept = torch.nn.functional.logsigmoid(f) + m
+    m = torch.where(n == 0, i, torch.maximum(i, kept))
+    decay, entering = torch.exp(kept - m), torch.exp(i - m)
+    c, n = decay * c + entering * torch.tanh(z), (decay * n + entering).clamp(min=1)
+    return [torch.sigmoid(o) * c / n, c, n, m]
+
+
+POINTWISE = {"lstm": lstm, "gru": gru, "elman": elman, "slstm": slstm}
 PARTS = {"LSTM": 4, "GRU": 3, "Elman": 1}
 
 
@@ -101,3 +116,44 @@ def test_a_map_that_only_looks_block_diagonal():
     cell.input = nn.Sequential(cell.input)
     cell.recur = BlockLinear(8, 8, 2, 4, bias=False)
     assert "plain linear maps" in reason(cell, "flashrnn", torch.randn(2, 5, 3))
+
+
+def drawn_slstm(heads):
+    """With a map of the state that is not zero, as it begins."""
+    cell = make_cell("SLSTM", 3, 8, heads=heads)
+    torch.nn.init.normal_(cell.recur.weight, std=0.5)
+    h, c, m = torch.randn(3, 2, 8)
+    return cell, (h, c, 1 + torch.rand(2, 8), m)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("heads", [1, 4])
+def test_slstm(heads, reverse):
+    cell, state = drawn_slstm(heads)
+    assert_same(cell, "flashrnn", torch.randn(2, 5, 3), state=state, reverse=reverse)
+    assert_same(cell, "flashrnn", torch.randn(2, 5, 3), reverse=reverse)
+
+
+def test_an_slstm_is_no_function_of_torch():
+    cell = make_cell("SLSTM", 3, 8)
+    cell.recur = nn.Linear(8, 32, bias=False)
+    assert "torch has no function slstm" in reason(cell, "torch", torch.randn(2, 5, 3))
+
+
+@pytest.mark.parametrize("heads", [1, 4])
+@pytest.mark.parametrize("name", [*PARTS, "SLSTM"])
+def test_values_are_those_of_the_library_itself(name, heads, monkeypatch):
+    """By its slowest form, which needs no device."""
+    monkeypatch.delitem(sys.modules, "flashrnn")
+    library = pytest.importorskip("flashrnn")
+    vanilla = partial(library.flashrnn, backend="vanilla")
+    monkeypatch.setattr(library, "flashrnn", vanilla)
+    if name == "SLSTM":
+        cell, state = drawn_slstm(heads)
+    else:
+        cell, several = headed(name, heads), name == "LSTM"
+        state = tuple(torch.randn(1 + several, 2, 8))
+    state = state if len(state) > 1 else state[0]
+    x = torch.randn(2, 5, 3)
+    found, expected = (ost.RNN(cell, engine)(x, state) for engine in ("flashrnn", "reference"))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)

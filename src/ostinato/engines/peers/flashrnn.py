@@ -1,8 +1,9 @@
-"""FlashRNN: Elman networks, LSTM and GRU with heads, in that library's CUDA kernels.
+"""FlashRNN: Elman networks, LSTM, GRU and sLSTM with heads, in that library's CUDA kernels.
 
 Which function a cell is, the cell says itself through `native()`; that its map of the state is
 block-diagonal is the one difference from torch's. The map of the input is computed before, for
-all steps.
+all steps. Of an sLSTM the kernels take the gradient through m as zero: right for every loss on the
+outputs h, but not for one on c, n or m.
 """
 
 from __future__ import annotations
@@ -21,15 +22,15 @@ from ostinato.core.registry import Doubt
 from ostinato.core.state import State
 from ostinato.engines.peers.installed import RANK, missing, unfit
 
-# torch's names and FlashRNN's.
-_FUNCTIONS = {"lstm": "lstm", "gru": "gru", "rnn_tanh": "elman"}
+# Names of functions, and FlashRNN's.
+_FUNCTIONS = {"lstm": "lstm", "gru": "gru", "rnn_tanh": "elman", "slstm": "slstm"}
 
 
 class FlashRNN:
     """Evaluate by `flashrnn.flashrnn`, in float32."""
 
     name = "flashrnn"
-    summary = "the CUDA kernels of FlashRNN, for Elman networks, LSTM and GRU with heads"
+    summary = "the CUDA kernels of FlashRNN, for Elman networks, LSTM, GRU and sLSTM with heads"
     rank = RANK
 
     def decline(self, recurrence: Recurrence) -> str | None:
