@@ -21,6 +21,7 @@ from tests.engines.parallel.device.cores import core_of
 from ostinato.engines.fused.device.tiles import Tile
 from ostinato.engines.parallel.device.ahead import resources, sweep_resources
 from ostinato.engines.parallel.device.algebra import Algebra
+from ostinato.engines.parallel.device.look_back import LookBack
 from ostinato.engines.parallel.device.source import Scan
 from ostinato.engines.parallel.device.sweep import Sweep
 found = []
@@ -31,6 +32,8 @@ for kind, *given in json.loads(sys.argv[1]):
         algebra, axes = Algebra(size, turned), 1 + gradient
         scan = Scan(algebra, axes, real, summary, masks=masks, gradient=gradient)
         found.append(asdict(resources(scan)))
+    elif kind == "look back":
+        found.append(asdict(resources(LookBack(Scan(Algebra(given[0]), 1, given[1], **given[2])))))
     else:
         name, backward, summary, masks = given
         sweep = Sweep(core_of(name, 64), "float32", backward, summary, tuple(masks))
@@ -41,22 +44,32 @@ print(json.dumps(found))
 SOME = [
     ("scan", 1, False, "float32", False, False),
     ("scan", 2, False, "float32", False, True),
+    ("look back", 1, "float32", {}),
     ("sweep", "ParaGRU", False, False, []),
     ("sweep", "ParaLSTM", True, True, []),
 ]
-ALL = [
-    ("scan", size, turned, real, *kind)
-    for size in (1, 2, 3, 4)
-    for turned in (False, True)
-    for real in ("float32", "float64")
-    for kind in ((False, False), (True, False), (False, True))
-] + [
-    ("sweep", name, backward, summary, masks)
-    for name in ("ParaGRU", "ParaLSTM")
-    for backward in (False, True)
-    for summary in (False, True)
-    for masks in ([], ["identity", "cut"])
-]
+ALL = (
+    [
+        ("scan", size, turned, real, *kind)
+        for size in (1, 2, 3, 4)
+        for turned in (False, True)
+        for real in ("float32", "float64")
+        for kind in ((False, False), (True, False), (False, True))
+    ]
+    + [
+        ("sweep", name, backward, summary, masks)
+        for name in ("ParaGRU", "ParaLSTM")
+        for backward in (False, True)
+        for summary in (False, True)
+        for masks in ([], ["identity", "cut"])
+    ]
+    + [
+        ("look back", size, real, {"gradient": gradient, "constant": False})
+        for size in (1, 2, 4)
+        for real in ("float32", "float64")
+        for gradient in (False, True)
+    ]
+)
 ROOT = Path(__file__).parents[4]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ostinato.engines.fused.device.ahead import Resources, measured
 from ostinato.engines.fused.device.tiles import Tile
+from ostinato.engines.parallel.device.look_back import LookBack
 from ostinato.engines.parallel.device.newton import made
 from ostinato.engines.parallel.device.ports import MASKS
 from ostinato.engines.parallel.device.scan import LANES, WARPS, function
@@ -13,22 +14,23 @@ from ostinato.engines.parallel.device.source import Scan
 from ostinato.engines.parallel.device.sweep import Sweep
 
 _POINTERS = {"float32": "*fp32", "float64": "*fp64"}
-_UNEVEN = ("T", "C", "lanes", "rows", "bound")
+_UNEVEN = ("T", "C", "lanes", "rows", "bound", "parts")
 
 
-def resources(scan: Scan, capability: int = 90) -> Resources:
+def resources(kernel: Scan | LookBack, capability: int = 90) -> Resources:
     """Compile a kernel of scans with Triton and its assembler, lanes next to one another in memory.
 
     Args:
-        scan: the kernel.
+        kernel: the kernel.
         capability: of the device, ten times.
     """
+    scan = kernel if isinstance(kernel, Scan) else kernel.scan
     last = f"_lane_{scan.axes - 1}"
-    fixed = {a: 1 + scan.algebra.complex for a in scan.arguments if a.endswith(last)}
+    fixed = {a: 1 + scan.algebra.complex for a in kernel.arguments if a.endswith(last)}
     fixed |= {f"{mask}{last}": 0 for mask in scan.masks if scan.axes > 1}
-    ports = ["a", *scan.read, *scan.written, *scan.ends]
-    signature = _signature(scan.arguments, scan.real, ports, fixed | {"N": LANES})
-    return measured(scan.name, function(scan), signature, Tile(1, LANES, WARPS), capability)
+    ports = ["a", *scan.read, *scan.written, *kernel.ends]
+    signature = _signature(kernel.arguments, scan.real, ports, fixed | {"N": LANES})
+    return measured(kernel.name, function(kernel), signature, Tile(1, LANES, WARPS), capability)
 
 
 def sweep_resources(sweep: Sweep, tile: Tile, capability: int = 90) -> Resources:
@@ -51,6 +53,7 @@ def _signature(
 ) -> tuple[Any, Any, Any]:
     """Types of the arguments, numbers that are fixed, and what is known of the others."""
     pointers = dict.fromkeys(ports, _POINTERS[real]) | dict.fromkeys(MASKS, "*u8")
+    pointers |= dict.fromkeys(("tickets", "flags"), "*i32")
     types = {argument: pointers.get(argument, "i32") for argument in arguments}
     types |= {"bound": "fp32"} if "bound" in types else {}
     types |= dict.fromkeys(fixed, "constexpr")

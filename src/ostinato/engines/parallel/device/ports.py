@@ -50,13 +50,18 @@ class Ports:
         """Move on by a step."""
         return f"{port} += {port}_time"
 
-    def load(self, port: str, name: str, conjugate: bool = False) -> dict[str, str]:
-        """The texts that read a port, by the names of the blocks."""
+    def load(
+        self, port: str, name: str, conjugate: bool = False, fresh: bool = False
+    ) -> dict[str, str]:
+        """The texts that read a port, by the names of the blocks; `fresh` is past the first cache,
+        which does not hear of what other processors write.
+        """
+        cached = ", cache_modifier='.cg'" if fresh else ""
         if port in MASKS:
             return {f"is_{name}": f"tl.load({port}, mask=live, other=0) != 0"}
         found = {}
         for block, where in self._blocks(port, name):
-            text = f"tl.load({where}, mask=live, other=0).to(tl.{self.real})"
+            text = f"tl.load({where}, mask=live, other=0{cached}).to(tl.{self.real})"
             found[block] = f"-{text}" if conjugate and block.endswith("_im") else text
         return found
 

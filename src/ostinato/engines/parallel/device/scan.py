@@ -1,7 +1,7 @@
 """The affine recurrence on a device: one loop over time, or parts of the time side by side.
 
 Parts take three passes: each is joined to one step, a recurrence over these steps finds the state
-before each part, and then all parts run at once.
+before each part, and then all parts run at once. Or they take one, in which each looks back.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from torch.nn.functional import pad
 from ostinato.engines import tuned
 from ostinato.engines.parallel.affine_map import Form
 from ostinato.engines.parallel.course import Course
-from ostinato.engines.parallel.device import chunks
+from ostinato.engines.parallel.device import chunks, look_back
 from ostinato.engines.parallel.device.algebra import Algebra
+from ostinato.engines.parallel.device.look_back import LookBack
 from ostinato.engines.parallel.device.source import HEAD, Scan
 
 REALS = {
@@ -105,10 +106,13 @@ def _run(
     grad: Tensor | None,
 ) -> None:
     """The same in parts of `size` steps."""
-    starts = init[None]
-    if size < len(b):
-        starts = _starts(course, a, b, init, size)
-    ports = {"a": a, "b": b, "before": before, "init": starts, "out": out, "grad": grad}
+    ports = {"a": a, "b": b, "before": before, "out": out, "grad": grad}
+    if size == len(b):
+        ports["init"] = init[None]
+    elif course.cut is None and look_back.allowed(b.device.type):
+        ports |= _published(course, b, init, size)
+    else:
+        ports["init"] = _starts(course, a, b, init, size)
     _launch(course, size, ports)
 
 
@@ -133,7 +137,8 @@ def chunk_of(
     constant, item = a.shape[0] == 1, b.element_size()
     read = channels * (1 + channels * (not constant)) * item
     parts = list(chunks.estimates(*sizes, read, channels * item))[:_TRIED]
-    key = ("parts", form.axes, channels, str(b.dtype), constant, gradient, *sizes)
+    kind = "looking back" if look_back.allowed(b.device.type) else "parts"
+    key = (kind, form.axes, channels, str(b.dtype), constant, gradient, *sizes)
     names = {f"{count} parts": count for count in parts}
     return chunks.length(len(b), tuned.choose(key, names, measure, b.device.type))
 
@@ -163,6 +168,17 @@ def _starts(course: Course, a: Tensor, b: Tensor, init: Tensor, size: int) -> Te
     joined = Course(course.form, cut=cut)
     run(joined, products[:-1], ends[:-1], init, starts[1:])
     return starts
+
+
+def _published(course: Course, b: Tensor, init: Tensor, size: int) -> dict[str, Tensor | None]:
+    """Room for what programs tell each other of their parts, and the state before the first."""
+    channels = course.form.axes // 2
+    lead, last = b.shape[1 : b.dim() - channels], b.shape[b.dim() - channels :]
+    parts = -(-len(b) // size)
+    states = _planes(b, parts + 1, lead, last)
+    states[0] = init
+    ends, products = _planes(b, parts, lead, last), _planes(b, parts, lead, (*last, *last))
+    return {"product": products, "last": ends, "state": states}
 
 
 def _planes(like: Tensor, parts: int, lead: torch.Size, channels: tuple[int, ...]) -> Tensor:
@@ -203,28 +219,39 @@ def _launch(course: Course, size: int, ports: dict[str, Tensor | None]) -> None:
         Algebra(b.shape[-1] if course.form.axes else 1, b.is_complex()),
         lanes.axes,
         REALS[b.dtype],
-        summary="product" in given,
+        summary="out" not in given,
         constant=a.shape[0] == 1,
         conjugate=a.is_conj(),
         masks=tuple(name for name in masks if name in given),
         gradient="grad" in given,
     )
+    kernel = LookBack(scan) if "state" in given else scan
     arguments: dict[str, Any] = {"T": steps, "C": size} | lanes.sizes
     for port in given:
-        arguments |= lanes.arguments(port, course.reverse and port not in scan.ends)
+        arguments |= lanes.arguments(port, course.reverse and port not in kernel.ends)
     grid = (-(-lanes.count // LANES), -(-steps // size))
+    if "state" in given:
+        arguments |= _flags(b, *grid)
     with on(b):
-        function(scan)[grid](
-            *(arguments[name] for name in scan.arguments), N=LANES, num_warps=WARPS, num_stages=1
+        function(kernel)[grid](
+            *(arguments[name] for name in kernel.arguments), N=LANES, num_warps=WARPS, num_stages=1
         )
 
 
+def _flags(like: Tensor, tiles: int, parts: int) -> dict[str, Any]:
+    """By which programs that look back number themselves, and say how far they are."""
+    flags = torch.zeros((tiles, parts + 1), dtype=torch.int32, device=like.device)
+    flags[:, 0] = look_back.SOLVED
+    return {"tickets": torch.zeros_like(flags[:, 0]), "flags": flags, "parts": parts}
+
+
 @cache
-def function(scan: Scan) -> Any:
+def function(kernel: Scan | LookBack) -> Any:
     """The function of a kernel, which Triton compiles when it is first called."""
     from ostinato.engines.fused.device.module import functions
 
-    return functions(HEAD + "\n\n" + scan.text, [scan.name])[scan.name]
+    head = HEAD if isinstance(kernel, Scan) else look_back.HEAD
+    return functions(f"{head}\n\n{kernel.text}", [kernel.name])[kernel.name]
 
 
 @cache

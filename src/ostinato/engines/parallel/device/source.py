@@ -88,10 +88,10 @@ class Scan:
     def text(self) -> str:
         """The function."""
         head = f"@triton.jit\ndef {self.name}({', '.join(self.arguments)}, N: tl.constexpr):"
-        return "\n    ".join([head, *self._begin(), *self._loop(), *self._end()]) + "\n"
+        return "\n    ".join([head, *self._begin(), *self.loop(), *self.end()]) + "\n"
 
     def _begin(self) -> list[str]:
-        ports, algebra = self.ports, self.algebra
+        ports = self.ports
         lines = [
             *ports.find_lanes(),
             "first = tl.program_id(1) * C",
@@ -102,14 +102,20 @@ class Scan:
             ports.begin(port, "first.to(tl.int64)")
             for port in ["a"] * self.constant + [*self.read, *self.written]
         ]
-        if self.constant:
-            lines += _assigned(ports.load("a", "a", self.conjugate))
-        if not self.summary:
-            return lines + _assigned(ports.load("init", "x"))
-        zero = f"tl.zeros((N,), tl.{self.real})"
-        return lines + algebra.filled("x", 1, zero) + algebra.identity("p", zero)
+        lines += self.constants()
+        return lines + (self.nothing() if self.summary else _assigned(ports.load("init", "x")))
 
-    def _loop(self) -> list[str]:
+    def constants(self) -> list[str]:
+        """Read an A that is the same at all steps."""
+        return _assigned(self.ports.load("a", "a", self.conjugate)) if self.constant else []
+
+    def nothing(self) -> list[str]:
+        """The state 0 and the product 1, of no steps."""
+        zero = f"tl.zeros((N,), tl.{self.real})"
+        return self.algebra.filled("x", 1, zero) + self.algebra.identity("p", zero)
+
+    def loop(self) -> list[str]:
+        """The steps."""
         loads: dict[str, str] = {}
         for port in self.read:
             loads |= self.ports.load(port, port, self.conjugate and port == "a")
@@ -131,7 +137,8 @@ class Scan:
             return lines + joined(self.algebra, self.masks)
         return lines + self.ports.store("out", "x")
 
-    def _end(self) -> list[str]:
+    def end(self) -> list[str]:
+        """Write what is known only now."""
         if not self.summary:
             return []
         return self.ports.store("product", "p") + self.ports.store("last", "x")
