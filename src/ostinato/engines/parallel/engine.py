@@ -207,8 +207,7 @@ def _plan(recurrence: Recurrence) -> Plan | str:
         return reason
     parts = stages(fission)
     plan = Plan(fission, parts, _tangent(parts, recurrence), groups(found), found.affine)
-    if not found.affine:
-        plan = replace(plan, lowered=_lowered(plan, recurrence))
+    plan = replace(plan, lowered=_lowered(plan, recurrence))
     passes = max(group.passes for group in plan.groups)
     if passes > _PASSES:
         return f"{passes} elements of the state depend on each other; up to {_PASSES} are solved"

@@ -43,13 +43,15 @@ class Plan:
     affine: bool
     lowered: Lowered | None = None
 
-    def kernels(self, *call: Any) -> Kernels | None:
+    def kernels(
+        self, recurrence: Recurrence, fed: Sequence[Tensor], constants: Sequence[Tensor]
+    ) -> Kernels | None:
         """The kernels for a call, if there are any."""
         if self.lowered is None:
             return None
         from ostinato.engines.parallel.device.newton import kernels
 
-        return kernels(self.lowered, self.fission, *call)
+        return kernels(self.lowered, self.fission, recurrence, fed, constants, self.affine)
 
 
 def evaluate(
@@ -70,11 +72,16 @@ def evaluate(
     flat_xs = [None if x is None else x.flatten(0, 1) for x in pytree.tree_leaves(xs)]
     fed = plan.stages.inputs(steps * rows, *flat_xs, *constants)
 
-    core = Core(
-        run=lambda carry: plan.stages.core(steps * rows, *carry, *fed, *constants),
-        push=lambda carry, along: plan.tangent(*carry, *along, *fed, *constants),
-    )
-    system = System(core, plan.groups, recurrence, plan.kernels(recurrence, fed, constants))
+    def bind(given: Sequence[Tensor]) -> Core:
+        return Core(
+            run=lambda carry: plan.stages.core(steps * rows, *carry, *given),
+            push=lambda carry, along: plan.tangent(*carry, *along, *given),
+        )
+
+    given = (*fed, *constants)
+    core = bind(given)
+    kernels = plan.kernels(recurrence, fed, constants)
+    system = System(core, plan.groups, recurrence, kernels, given, bind)
     states = solve(system)
     exports = _exports(fission, core, states, system.before(states))
     ys = plan.stages.outputs(steps * rows, *exports, *fed, *constants)

@@ -34,7 +34,7 @@ def recur(course: Course, a: Tensor, b: Tensor, init: Tensor) -> Tensor:
     """
     if not len(b):
         return b + init
-    if _transformed():
+    if transformed():
         # What torch.func and forward mode follow is torch's own operations.
         return log_depth(course, a, b, init)
     return _Recurrence.apply(course, a, b, init)  # type: ignore[no-any-return, no-untyped-call]
@@ -42,7 +42,7 @@ def recur(course: Course, a: Tensor, b: Tensor, init: Tensor) -> Tensor:
 
 def described(form: Form, a: Tensor, b: Tensor) -> str:
     """How `recur` evaluates such a recurrence, in words."""
-    loop = None if _transformed() else _loop(form, b)
+    loop = None if transformed() else _loop(form, b)
     if loop is None:
         return "scan: torch's operations, log₂ T deep"
     return loop.describe(form, a, b)  # type: ignore[no-any-return]
@@ -164,7 +164,7 @@ def _room(form: Form, like: Tensor) -> Tensor:
     return torch.empty_like(like) if loop is None else loop.room(form, like)
 
 
-def _transformed() -> bool:
+def transformed() -> bool:
     """Whether a transform of torch.func, or forward mode, looks at the operations."""
     inside = torch._C._functorch.peek_interpreter_stack() is not None
     return inside or torch.autograd.forward_ad._current_level >= 0

@@ -6,7 +6,7 @@ Where a row is not valid f_t is the identity; after a restart f_t does not read 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,12 +14,12 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ostinato.core.recurrence import Recurrence
-from ostinato.core.state import rows_like
+from ostinato.core.state import leaves, map_state, rows_like
 from ostinato.engines.parallel.affine import steer
 from ostinato.engines.parallel.affine_map import Form, Pointwise
 from ostinato.engines.parallel.course import Course
 from ostinato.engines.parallel.linearise import METHODS, Core, Group, Method, linearise
-from ostinato.engines.parallel.recurrence import described, recur
+from ostinato.engines.parallel.recurrence import described, recur, transformed
 
 if TYPE_CHECKING:
     # What generates code is loaded where there is a device.
@@ -37,18 +37,38 @@ class System:
         core: all steps of the core, on carries that are given.
         groups: the leaves of the carry that depend on each other.
         recurrence: first state, direction and masks.
-        kernels: generated code for iterations of Newton's method, where there is some.
+        kernels: generated code that finds the states, where there is some.
+        given: what the core reads besides its carry.
+        bind: the core that reads other tensors instead.
     """
 
     core: Core
     groups: tuple[Group, ...]
     recurrence: Recurrence
     kernels: Kernels | None = None
+    given: tuple[Tensor, ...] = ()
+    bind: Callable[[Sequence[Tensor]], Core] | None = None
 
     @property
     def init(self) -> list[Tensor]:
         """The leaves of the carry before the first step."""
         return pytree.tree_leaves(self.recurrence.init)
+
+    def reading(self, tensors: Sequence[Tensor]) -> System:
+        """The same equations of other tensors, in the order of `read`."""
+        recurrence, rest = self.recurrence, iter(tensors)
+        assert self.bind is not None
+        init, fresh = (
+            map_state(lambda leaf: next(rest), each) for each in (recurrence.init, recurrence.fresh)
+        )
+        given = tuple(rest)
+        recurrence = replace(recurrence, init=init, fresh=fresh)
+        return replace(self, core=self.bind(given), recurrence=recurrence, given=given)
+
+    @property
+    def read(self) -> list[Tensor]:
+        """All that states depend on: leaves of the first and of the fresh carry, and `given`."""
+        return [*leaves(self.recurrence.init), *leaves(self.recurrence.fresh), *self.given]
 
     def before(self, states: Sequence[Tensor]) -> list[Tensor]:
         """The leaves of the carry as every step finds them."""
@@ -120,6 +140,13 @@ def affine_states(system: System, tell: Callable[[str], None] | None = None) -> 
         system: the equations.
         tell: is told in words how they are solved.
     """
+    if system.kernels is not None and not transformed():
+        from ostinato.engines.parallel.device.affine import states_of_kernels
+
+        found = states_of_kernels(system, system.kernels)
+        if tell is not None:
+            tell(str(system.kernels))
+        return found
     steps = system.recurrence.steps
     maps = system.linearise([h.new_zeros(steps, *h.shape) for h in system.init])
     courses = system.courses(maps)

@@ -36,7 +36,8 @@ for kind, *given in json.loads(sys.argv[1]):
         found.append(asdict(resources(LookBack(Scan(Algebra(given[0]), 1, given[1], **given[2])))))
     else:
         name, backward, summary, masks = given
-        sweep = Sweep(core_of(name, 64), "float32", backward, summary, tuple(masks))
+        affine = name == "MinGRU"
+        sweep = Sweep(core_of(name, 64), "float32", backward, summary, tuple(masks), affine)
         found.append(asdict(sweep_resources(sweep, Tile(2, 64, 4))))
 print(json.dumps(found))
 """
@@ -58,7 +59,7 @@ ALL = (
     ]
     + [
         ("sweep", name, backward, summary, masks)
-        for name in ("ParaGRU", "ParaLSTM")
+        for name in ("ParaGRU", "ParaLSTM", "MinGRU")
         for backward in (False, True)
         for summary in (False, True)
         for masks in ([], ["identity", "cut"])

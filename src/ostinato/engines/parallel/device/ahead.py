@@ -41,7 +41,9 @@ def sweep_resources(sweep: Sweep, tile: Tile, capability: int = 90) -> Resources
         tile: what one program takes.
         capability: of the device, ten times.
     """
-    given = (sweep.core, sweep.real, sweep.backward, sweep.summary, sweep.masks)
+    given = (
+        sweep.core, sweep.real, sweep.backward, sweep.summary, sweep.masks, sweep.affine,
+    )  # fmt: skip
     ports = [*sweep.steps, *sweep.ends, *sweep.rows, *sweep.body.program.constants]
     fixed = {"R": tile.rows, "U": tile.units}
     signature = _signature(sweep.arguments, sweep.real, [*ports, "figures"], fixed)

@@ -1,6 +1,7 @@
 """Newton's method on a device, for cores in which no element of the state depends on another's.
 
-States are held as (S, T, B, elements), S leaves of the carry.
+Of cores that are affine in the state one pass is the solution. States are held as
+(S, T, B, elements), S leaves of the carry.
 """
 
 from __future__ import annotations
@@ -58,12 +59,14 @@ class Kernels:
         recurrence: the call.
         inputs: (T, B, ...), rows contiguous, of the dtype of the state.
         constants: likewise.
+        affine: whether the core is affine in its carry.
     """
 
     core: Core
     recurrence: Recurrence
     inputs: list[Tensor]
     constants: list[Tensor]
+    affine: bool = False
 
     @cached_property
     def init(self) -> Tensor:
@@ -103,7 +106,14 @@ class Kernels:
 
     def __str__(self) -> str:
         where = scan.in_words(self.recurrence.steps, self.size)
-        return f"f, J and the scan in {where}"
+        return f"{'A, b' if self.affine else 'f, J'} and the scan in {where}"
+
+    def solve(self) -> Tensor:
+        """The states (S, T, B, elements) of a core that is affine in its carry."""
+        count, *shape = self.init.shape
+        new = self.init.new_empty(count, self.recurrence.steps, *shape)
+        self._passes(False, {"new": new} | self._fresh(), {})
+        return new
 
     def iterate(self, states: Tensor, guess: Tensor, bound: float) -> tuple[Tensor, Tensor]:
         """The next iterate, and the figures of this one.
@@ -115,11 +125,16 @@ class Kernels:
         """
         new = torch.empty_like(states)
         given = {"current": states, "new": new, "guess": guess, "init": self.init}
-        if self.recurrence.restart is not None:
-            given["fresh"] = rows_of(pytree.tree_leaves(self.recurrence.fresh))
+        given |= self._fresh()
         figures = states.new_empty((math.prod(self.grid), len(FIGURES)))
         self._passes(False, given, {"figures": figures, "bound": bound})
         return new, figures.amax(0)
+
+    def _fresh(self) -> dict[str, Tensor]:
+        """What carries are put back to, if they are."""
+        if self.recurrence.restart is None:
+            return {}
+        return {"fresh": rows_of(pytree.tree_leaves(self.recurrence.fresh))}
 
     def back(self, before: Tensor, grads: Tensor) -> Tensor:
         """λ, the gradient of f at all steps.
@@ -158,7 +173,9 @@ class Kernels:
 
     def _launch(self, backward: bool, given: dict[str, Tensor], watch: dict[str, Any]) -> None:
         recurrence, real = self.recurrence, scan.REALS[self.init.dtype]
-        sweep, function = made(self.core, real, backward, "last" in given, tuple(self.masks))
+        sweep, function = made(
+            self.core, real, backward, "last" in given, tuple(self.masks), self.affine
+        )
         given = given | {name: mask.view(torch.uint8)[None] for name, mask in self.masks.items()}
         given |= {f"input_{i}": each[None] for i, each in enumerate(self.inputs)}
         arguments: dict[str, Any] = {"T": recurrence.steps, "C": self.size, **watch}
@@ -181,10 +198,15 @@ class Kernels:
 
 @cache
 def made(
-    core: Core, real: str, backward: bool, summary: bool, masks: tuple[str, ...]
+    core: Core,
+    real: str,
+    backward: bool,
+    summary: bool,
+    masks: tuple[str, ...],
+    affine: bool = False,
 ) -> tuple[Sweep, Any]:
     """A kernel and its function, which Triton compiles when it is first called."""
-    sweep = Sweep(core, real, backward, summary, masks)
+    sweep = Sweep(core, real, backward, summary, masks, affine)
     return sweep, functions(HEAD + "\n\n" + sweep.text, [sweep.name])[sweep.name]
 
 
@@ -194,6 +216,7 @@ def kernels(
     recurrence: Recurrence,
     fed: Sequence[Tensor],
     constants: Sequence[Tensor],
+    affine: bool,
 ) -> Kernels:
     """The kernels of a core for a call.
 
@@ -203,6 +226,7 @@ def kernels(
         recurrence: the call.
         fed: values of `Fission.inputs`, for T·B rows.
         constants: values of `Fission.constants`.
+        affine: whether the core is affine in its carry.
     """
     state = pytree.tree_leaves(recurrence.init)[0]
     batch = (recurrence.steps, len(state))
@@ -211,7 +235,7 @@ def kernels(
         for value, node in zip(fed, fission.inputs, strict=True)
     ]
     held = [value.detach().to(state.dtype).contiguous() for value in constants]
-    return Kernels(core, recurrence, inputs, held)
+    return Kernels(core, recurrence, inputs, held, affine)
 
 
 def rows_of(leaves: Sequence[Tensor]) -> Tensor:

@@ -6,6 +6,9 @@ and the inputs, by each of the two passes over a part.
 
     forward:   x_t = f_t + J_t (x_{t−1} − h_{t−1}),   h the iterate, x the next one
     backward:  λ_t = g_t + v_t,   v_{t−1} = J_tᵀ λ_t
+
+Of a core that is affine in its carry, J is A wherever it is taken: h is 0 and not read, and x is
+the solution.
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ class Sweep:
         backward: whether it goes from the gradient of the states to λ.
         summary: whether parts are joined to one step each, or run.
         masks: "identity" and "cut", as far as they are there.
+        affine: whether the core is affine in its carry.
     """
 
     core: Core
@@ -52,6 +56,7 @@ class Sweep:
     backward: bool
     summary: bool
     masks: tuple[str, ...]
+    affine: bool = False
 
     @property
     def name(self) -> str:
@@ -76,12 +81,15 @@ class Sweep:
     @property
     def read(self) -> list[str]:
         """Ports that are read at every step, inputs aside."""
-        return [*(["before", "grad"] if self.backward else ["current"]), *self.masks]
+        iterate = [] if self.affine else ["before" if self.backward else "current"]
+        return [*iterate, *["grad"] * self.backward, *self.masks]
 
     @property
     def written(self) -> list[str]:
         """Ports that are written at every step, or read where one was led astray."""
-        return [] if self.summary else ["flow"] if self.backward else ["new", "guess"]
+        if self.summary:
+            return []
+        return ["flow"] if self.backward else ["new", *["guess"] * (not self.affine)]
 
     @property
     def steps(self) -> list[str]:
@@ -96,14 +104,17 @@ class Sweep:
     @property
     def rows(self) -> list[str]:
         """Ports of one entry for each row."""
-        return [] if self.backward else ["init", *["fresh"] * ("cut" in self.masks)]
+        if self.backward:
+            return []
+        return [*["init"] * (not self.affine), *["fresh"] * ("cut" in self.masks)]
 
     @property
     def arguments(self) -> list[str]:
         """Of the function, the sizes of a tile aside."""
         ports = [*self.steps, *self.ends, *self.rows]
         told = [f"{p}{each}" for p in ports for each in ("", "_time", "_row", "_plane")]
-        watch = [] if self.summary or self.backward else ["figures", "bound"]
+        unwatched = self.summary or self.backward or self.affine
+        watch = [] if unwatched else ["figures", "bound"]
         return [*told, *self.body.program.constants, *watch, "T", "C", "rows"]
 
     @cached_property
@@ -138,13 +149,17 @@ class Sweep:
             lines += self.algebra.filled("x", 1, zero) + self.algebra.identity("p", zero)
         else:
             lines += _named(self._loads("start", "x"))
+        if self.affine:
+            lines += self.algebra.filled("before", 1, zero)
         if self.backward:
             return lines + self.algebra.filled("b", 1, zero)
+        if "cut" in self.masks:
+            lines += _named(self._loads("fresh", "fresh"))
+        if self.affine:
+            return lines
         before = self._loads("current", "before", "- current_time", "whole & (part > 0)")
         init = self._loads("init", "before", "", "whole & (part == 0)")
         lines += [f"{name} = {text} + {init[name]}" for name, text in before.items()]
-        if "cut" in self.masks:
-            lines += _named(self._loads("fresh", "fresh"))
         if not self.summary:
             lines += [f"{name} = {zero}" for name in ("gap", "change", "size")]
             lines += ["unsolved = tl.zeros((R, U), tl.int32) + T", "step = first + 0"]
@@ -178,8 +193,17 @@ class Sweep:
         if "cut" in self.masks:
             lines += algebra.where("is_cut", "b", 1, "{}", "f")
         lines += advanced(algebra, self.masks)
-        lines += joined(algebra, self.masks) if self.summary else self._watched()
+        lines += joined(algebra, self.masks) if self.summary else self._put_out()
+        if self.affine:
+            return lines + algebra.filled("before", 1, f"tl.zeros((R, U), tl.{self.real})")
         return lines + algebra.copied("before", "h", 1)
+
+    def _put_out(self) -> list[str]:
+        """The state, as it is where it is the solution."""
+        if not self.affine:
+            return self._watched()
+        places = self.algebra.places(1)
+        return [f"tl.store({self._at('new', i)}, x_{i}, mask=whole)" for (i,) in places]
 
     def _watched(self) -> list[str]:
         """What is put out, and how far the iterate and the next one are from the solution."""
@@ -221,7 +245,7 @@ class Sweep:
                 for port, each in blocks.items()
                 for i, block in enumerate(each)
             ]
-        if self.backward:
+        if self.backward or self.affine:
             return []
         place = "(part * tl.num_programs(0) + tl.program_id(0)) * tl.num_programs(1)"
         lines = [
