@@ -56,6 +56,22 @@ def test_a_reversed_graph_has_its_edges_in_the_same_order():
     assert dag.reversed.level.tolist() == [2, 1, 1, 0]
 
 
+def test_slots_are_the_places_of_edges_at_their_nodes():
+    dag = DAG(torch.tensor([[0, 1, 0, 1, 0], [2, 3, 3, 2, 3]]))
+    assert dag.slots.tolist() == [[0, 0, 1, 1, 2], [0, 0, 1, 1, 2]]
+    assert dag.reversed.slots.equal(dag.slots.flip(0))
+    assert DAG(DIAMOND).slots.tolist() == [[0, 1, 0, 0, 2], [0, 0, 0, 1, 2]]
+    given = torch.tensor([[3, 1, 0, 2, 5], [1, 1, 0, 2, 4]])
+    placed = DAG(DIAMOND, slots=given)
+    assert placed.slots.equal(given)
+    assert placed.reversed.slots.equal(given.flip(0))
+    both = DAG.join([DAG(DIAMOND), placed])
+    assert both.slots.equal(torch.cat([DAG(DIAMOND).slots, given], 1))
+    assert DAG(torch.empty(2, 0, dtype=torch.int64), 2).slots.shape == (2, 0)
+    with pytest.raises(ShapeError, match=r"5 edges needs slots \[2, 5\], leaving over entering"):
+        DAG(DIAMOND, slots=given[:, :3])
+
+
 def test_undirected_edges_lead_to_the_larger_index():
     dag = DAG.from_undirected(torch.tensor([[2, 0, 2], [1, 1, 0]]))
     assert dag.edges.tolist() == [[1, 0, 0], [2, 1, 2]]

@@ -64,6 +64,8 @@ class DAG:
         edges: (2, E) int64, sources over targets.
         nodes: N; None: one more than the largest index.
         graph: (N,) to which graph each node belongs; None: all to the first.
+        slots: (2, E) the slots by which each edge leaves its source and enters its target, from
+            0; None: its places among the edges there, in the order of the list.
 
     Attributes:
         edges: (2, E).
@@ -75,7 +77,13 @@ class DAG:
         ArgumentError: if they form a cycle, when the levels are first asked for.
     """
 
-    def __init__(self, edges: Tensor, nodes: int | None = None, graph: Tensor | None = None):
+    def __init__(
+        self,
+        edges: Tensor,
+        nodes: int | None = None,
+        graph: Tensor | None = None,
+        slots: Tensor | None = None,
+    ):
         if edges.dim() != 2 or edges.shape[0] != 2 or edges.dtype != torch.int64:
             raise ShapeError(
                 "A DAG needs edges (2, E) of dtype int64, sources over targets; got "
@@ -89,18 +97,26 @@ class DAG:
                 f"the edges name {int(edges.min())} to {found - 1}."
             )
         self.graph = edges.new_zeros(self.nodes) if graph is None else graph
+        if slots is not None and slots.shape != edges.shape:
+            raise ShapeError(
+                f"A DAG of {edges.shape[1]} edges needs slots {list(edges.shape)}, leaving over "
+                f"entering; got {list(slots.shape)}."
+            )
+        self._slots = slots
 
     @classmethod
     def join(cls, graphs: Sequence[DAG]) -> DAG:
         """Several graphs as one; node and edge lists stand end to end."""
         edges, labels, nodes, count = [], [], 0, 0
+        given = any(each._slots is not None for each in graphs)
         for each in graphs:
             edges.append(each.edges + nodes)
             labels.append(each.graph + count)
             nodes, count = nodes + each.nodes, count + max(each.graphs, 1)
         if not edges:
             raise ArgumentError("DAG.join needs at least one graph; got none.")
-        return cls(torch.cat(edges, 1), nodes, torch.cat(labels))
+        slots = torch.cat([each.slots for each in graphs], 1) if given else None
+        return cls(torch.cat(edges, 1), nodes, torch.cat(labels), slots)
 
     @classmethod
     def from_undirected(cls, edges: Tensor, nodes: int | None = None) -> DAG:
@@ -120,7 +136,15 @@ class DAG:
     @cached_property
     def reversed(self) -> DAG:
         """The same graph with every edge turned round; edges keep their order."""
-        return DAG(self.edges.flip(0), self.nodes, self.graph)
+        slots = None if self._slots is None else self._slots.flip(0)
+        return DAG(self.edges.flip(0), self.nodes, self.graph, slots)
+
+    @cached_property
+    def slots(self) -> Tensor:
+        """(2, E) by which slot each edge leaves its source, and by which it enters its target."""
+        if self._slots is not None:
+            return self._slots
+        return torch.stack([_places(ends, self.nodes) for ends in self.edges])
 
     @cached_property
     def line_graph(self) -> DAG:
@@ -210,6 +234,15 @@ def _levels(edges: Tensor, nodes: int) -> Tensor:
 def _starts(sizes: Tensor) -> Tensor:
     """Where parts of these sizes begin, end to end."""
     return sizes.cumsum(0) - sizes
+
+
+def _places(ends: Tensor, nodes: int) -> Tensor:
+    """How many edges before each edge of the list have the same end, (E,)."""
+    order = ends.argsort(stable=True)
+    begin = _starts(ends.bincount(minlength=nodes))
+    places = torch.empty_like(order)
+    places[order] = torch.arange(len(ends), device=ends.device) - begin[ends[order]]
+    return places
 
 
 def _ranges(begin: Tensor, count: Tensor) -> Tensor:

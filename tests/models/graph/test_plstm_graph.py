@@ -121,7 +121,21 @@ def test_a_model_answers_for_every_graph():
     assert sum(p.numel() for p in full.parameters()) < 300_000
 
 
+@pytest.mark.parametrize("mode", ["P", "D"])
+def test_slots_of_edges_are_another_set_of_gates(mode):
+    layer = GraphPLSTM(8, 2, mode, slots=3).double()
+    dag, x = ladder(), draw(8, 8)
+    turned = DAG(dag.edges, slots=2 - dag.slots)
+    assert not torch.allclose(layer(x, dag), layer(x, turned))
+    layer(x, dag).sum().backward()
+    assert all(p.grad is not None for p in layer.parameters())
+    model = PLSTMGraph(nn.Linear(8, 12), 12, 3, heads=2, slots=3)
+    assert model(x.float(), dag).shape == (1, 3)
+
+
 def test_what_does_not_fit_is_refused():
+    with pytest.raises(ArgumentError, match=r"edge_size=2 and slots=3\. Leave one of them out"):
+        GraphPLSTM(8, 2, edge_size=2, slots=3)
     with pytest.raises(ArgumentError, match="heads must divide the size 8"):
         GraphPLSTM(8, 3)
     with pytest.raises(ArgumentError, match="no mode 'Q'"):

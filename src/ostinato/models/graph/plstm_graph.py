@@ -6,8 +6,7 @@ In every head::
     h_n = s Σ_{e into n} M_e C_eᵀ q_n + s D_n (k_n·q_n) v_n
     y = W_out HeadRMSNorm(Σ over both directions of h)
 
-    S_e = σ(w·[x_n, z_e] + b),  M_e = σ(w·[x_m, z_e] + b)              e leads from n to m
-    t = w·[x_n, z_e', z_e] + b
+    S, M and t of nodes, and of edges or their slots: `plstm_graph_gates`
     P:  T_{e'→e} = t_{e'→e} / (½ + Σ_{e out of n} |t_{e'→e}|)          what enters is shared out
     D:  T_{e'→e} = tanh(t_{e'→e}), on a line graph thinned out to single paths
 
@@ -15,9 +14,9 @@ The states are those of a recurrence over the line graph (`graph_scan`), so any 
 computed in as many steps as the longest path has edges.
 
 Source: Pöppel, Freinschlag, Schmied, Lin & Hochreiter 2025, "pLSTM: parallelizable Linear Source
-Transition Mark networks", NeurIPS, arXiv 2506.11997 (the edge version).
+Transition Mark networks", NeurIPS, arXiv 2506.11997.
 Deviation: D_n is a bias. Its code divides by ½ plus the largest magnitude over entering edges,
-`norm="out"`; the form above is the paper's. The version with slots for edges is left out.
+`norm="out"`; the form above is the paper's.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ from torch import Tensor, nn
 
 from ostinato.core.errors import ArgumentError, ShapeError, nearest
 from ostinato.core.state import rows_like
+from ostinato.models.graph.plstm_graph_gates import EdgeGates, SlotGates
 from ostinato.models.graph.plstm_grid import small_normal
 from ostinato.models.head_rms_norm import HeadRMSNorm
 from ostinato.over.dag import DAG
@@ -71,6 +71,8 @@ class GraphPLSTM(nn.Module):
         heads: how many; a divisor of D.
         mode: "P" or "D".
         edge_size: F, features of an edge; 0: none.
+        slots: how many edges can leave a node, and enter it, if gates are to have weights for
+            each place (`DAG.slots`); None: one set of weights for all edges.
         directions: 1, along the edges, or 2, against them as well.
         norm: of P: "in", by what leaves for each incoming edge, or "out".
         scale: s.
@@ -78,7 +80,8 @@ class GraphPLSTM(nn.Module):
         dtype: of the parameters.
 
     Raises:
-        ArgumentError: if the heads do not divide D, or there is no such mode or norm.
+        ArgumentError: if the heads do not divide D, there is no such mode or norm, or edges are
+            to have both features and slots.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class GraphPLSTM(nn.Module):
         mode: str = "P",
         *,
         edge_size: int = 0,
+        slots: int | None = None,
         directions: int = 2,
         norm: str = "in",
         scale: float = 1.0,
@@ -100,6 +104,11 @@ class GraphPLSTM(nn.Module):
         for name, value, known in (("mode", mode, "PD"), ("norm", norm, ("in", "out"))):
             if value not in known:
                 raise ArgumentError(f"There is no {name} {value!r}. {nearest(value, known)}")
+        if slots is not None and edge_size:
+            raise ArgumentError(
+                "Gates read the features of edges or their slots; got "
+                f"edge_size={edge_size} and slots={slots}. Leave one of them out."
+            )
         on: dict[str, Any] = {"device": device, "dtype": dtype}
         self.heads, self.mode, self.edge_size, self.by, self.scale = (
             heads,
@@ -111,7 +120,10 @@ class GraphPLSTM(nn.Module):
         self.input = nn.Linear(size, 3 * size, False, **on)
         self.direct = nn.Parameter(torch.full((heads, 1), -5.0, **on))
         self.directions = nn.ModuleList(
-            _Direction(size, heads, edge_size, on) for _ in range(directions)
+            EdgeGates(size, heads, edge_size, **on)
+            if slots is None
+            else SlotGates(size, heads, slots, **on)
+            for _ in range(directions)
         )
         self.norm = HeadRMSNorm(heads, size // heads, **on)
         self.output = nn.Linear(size, size, False, **on)
@@ -162,29 +174,6 @@ class GraphPLSTM(nn.Module):
         return t / (0.5 + zero.scatter_reduce(0, index, t.abs(), "amax")[leaving])
 
 
-class _Direction(nn.Module):
-    """The gates of one direction: source and mark (E, heads), transition (P, heads)."""
-
-    def __init__(self, size: int, heads: int, edge_size: int, on: dict[str, Any]):
-        super().__init__()
-        self.source = nn.Linear(size + edge_size, heads, **on)
-        self.mark = nn.Linear(size + edge_size, heads, **on)
-        self.transition = nn.Linear(size + 2 * edge_size, heads, **on)
-        for linear in (self.source, self.mark, self.transition):
-            small_normal(linear)
-        for linear in (self.source, self.mark):
-            nn.init.constant_(linear.bias, -5)
-        nn.init.normal_(self.transition.bias, std=10)
-
-    def forward(self, x: Tensor, z: Tensor, dag: DAG) -> tuple[Tensor, Tensor, Tensor]:
-        before, after = dag.edges
-        arriving, leaving = dag.line_graph.edges
-        source = self.source(torch.cat([x[before], z], -1)).sigmoid()
-        mark = self.mark(torch.cat([x[after], z], -1)).sigmoid()
-        met = torch.cat([x[after[arriving]], z[arriving], z[leaving]], -1)
-        return source, mark, self.transition(met)
-
-
 class PLSTMGraph(nn.Module):
     """A model of whole graphs: (labels or features of nodes, graph) to (graphs, classes).
 
@@ -198,6 +187,7 @@ class PLSTMGraph(nn.Module):
         heads: a divisor of D.
         modes: the mode of every layer in turn.
         edge_size: features of an edge.
+        slots: as for `GraphPLSTM`.
         device: of the parameters.
         dtype: of the parameters.
     """
@@ -211,14 +201,15 @@ class PLSTMGraph(nn.Module):
         modes: Sequence[str] = "PPDD",
         *,
         edge_size: int = 0,
+        slots: int | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         on: dict[str, Any] = {"device": device, "dtype": dtype}
-        self.embedding = embedding
+        self.embedding, self.edge_size = embedding, edge_size
         self.layers = nn.ModuleList(
-            GraphPLSTM(size, heads, mode, edge_size=edge_size, **on) for mode in modes
+            GraphPLSTM(size, heads, mode, edge_size=edge_size, slots=slots, **on) for mode in modes
         )
         self.norms = nn.ModuleList(nn.RMSNorm(size, eps=1e-5, **on) for _ in modes)
         self.mlps = nn.ModuleList(
