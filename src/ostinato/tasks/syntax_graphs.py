@@ -10,8 +10,6 @@ from __future__ import annotations
 import ast
 import platform
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,8 +18,8 @@ import torch
 from torch import Tensor
 
 from ostinato.over.dag import DAG
-from ostinato.tasks.arguments import require_at_least, require_one_of
-from ostinato.tasks.split import epoch_rows
+from ostinato.tasks.arguments import require_at_least
+from ostinato.tasks.labelled_graphs import LabelledGraph, LabelledGraphsTask
 from ostinato.tasks.text_files import standard_library
 
 __papers__ = ("plstm",)
@@ -35,22 +33,7 @@ _NUMBER = {name: number for number, name in enumerate(KINDS)}
 _LOOPS = (ast.For, ast.While)
 
 
-@dataclass(frozen=True)
-class Graphs:
-    """A batch of graphs.
-
-    Attributes:
-        labels: of the nodes (N,) int64.
-        dag: the graphs, joined.
-        targets: of the graphs (B,) int64.
-    """
-
-    labels: Tensor
-    dag: DAG
-    targets: Tensor
-
-
-class SyntaxGraphsTask:
+class SyntaxGraphsTask(LabelledGraphsTask):
     """Batches of syntax graphs, half of them with a `return` inside a loop; guessing scores 0.5.
 
     Functions differ between Python versions, so `describe` names the version and the counts.
@@ -64,32 +47,17 @@ class SyntaxGraphsTask:
 
     def __init__(self, most: int = 150, uses: bool = False, seed: int = 0) -> None:
         require_at_least(10, most=most)
-        self.seed = seed
         files = [_functions(path, most, uses) for part in standard_library() for path in part]
         parts = {"train": [f for n, f in enumerate(files) if n % 4], "valid": files[::4]}
-        self.graphs = {
+        graphs = {
             split: _balanced([each for file in part for each in file])
             for split, part in parts.items()
         }
-
-    def batch(self, step: int, batch_size: int) -> Graphs:
-        """The training batch of `step`: a pure function of its arguments."""
-        require_at_least(1, batch_size=batch_size)
-        graphs = self.graphs["train"]
-        rows = epoch_rows(len(graphs), step, batch_size, self.seed)
-        return _joined([graphs[row] for row in rows.tolist()])
-
-    def held_out(self, split: str = "valid", batch_size: int = 50) -> Iterator[Graphs]:
-        """The held-out graphs, in a fixed order."""
-        require_one_of(("valid",), split=split)
-        graphs = self.graphs[split]
-        for begin in range(0, len(graphs), batch_size):
-            yield _joined(graphs[begin : begin + batch_size])
+        super().__init__(graphs, seed)
 
     def describe(self) -> dict[str, Any]:
-        """What identifies the data."""
-        counts = {split: len(graphs) for split, graphs in self.graphs.items()}
-        return {"python": platform.python_version(), "graphs": counts, "seed": self.seed}
+        """What every task of graphs says, and the version of Python."""
+        return {**super().describe(), "python": platform.python_version()}
 
 
 def graph_of(function: ast.AST, uses: bool) -> tuple[Tensor, DAG]:
@@ -125,8 +93,8 @@ def returns_in_loop(function: ast.AST) -> bool:
 
 
 @cache
-def _functions(path: Path, most: int, uses: bool) -> tuple[tuple[Tensor, DAG, int], ...]:
-    """The functions of a file that have a loop and a `return`: labels, graph, target."""
+def _functions(path: Path, most: int, uses: bool) -> tuple[LabelledGraph, ...]:
+    """The functions of a file that have a loop and a `return`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # invalid escapes in the source of others
         tree = ast.parse(path.read_text(encoding="utf-8", errors="replace"))
@@ -137,16 +105,12 @@ def _functions(path: Path, most: int, uses: bool) -> tuple[tuple[Tensor, DAG, in
             if ast.Return in kinds and kinds.intersection(_LOOPS):
                 labels, dag = graph_of(node, uses)
                 if dag.nodes <= most:
-                    found.append((labels, dag, int(returns_in_loop(node))))
+                    target = torch.tensor([int(returns_in_loop(node))])
+                    found.append(LabelledGraph(labels, dag, target))
     return tuple(found)
 
 
-def _balanced(graphs: list[tuple[Tensor, DAG, int]]) -> list[tuple[Tensor, DAG, int]]:
+def _balanced(graphs: list[LabelledGraph]) -> list[LabelledGraph]:
     """As many of one answer as of the other, in turn."""
-    sides = [[each for each in graphs if each[2] == target] for target in (0, 1)]
+    sides = [[each for each in graphs if int(each.targets) == target] for target in (0, 1)]
     return [each for pair in zip(*sides, strict=False) for each in pair]
-
-
-def _joined(graphs: list[tuple[Tensor, DAG, int]]) -> Graphs:
-    labels, dags, targets = zip(*graphs, strict=True)
-    return Graphs(torch.cat(labels), DAG.join(dags), torch.tensor(targets))
