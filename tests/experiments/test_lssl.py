@@ -32,9 +32,10 @@ def test_what_needs_no_training_holds_already(measured):
 
 
 def test_losses_begin_at_guessing(measured):
-    losses, memory, repeats = measured.panels
+    losses, held, memory, repeats = measured.panels
     assert [curve.label for curve in losses.curves] == list(lssl._NETS)
     assert losses.curves[0].runs[0][0] == pytest.approx(math.log(16), abs=1)
+    assert [curve.label for curve in held.curves] == ["LegS", "random A"]
     assert len(memory.curves[0].runs[0]) == len(repeats.curves[0].runs[0]) == 4
 
 
