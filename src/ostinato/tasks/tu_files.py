@@ -48,11 +48,12 @@ def read_tu(folder: Path) -> list[LabelledGraph]:
     labels = torch.zeros_like(graph) if labels is None else labels
     kept = pairs[0] < pairs[1]
     pairs, edge_labels = pairs[:, kept], None if edge_labels is None else edge_labels[kept]
-    return [_one(number, pairs, graph, targets, labels, edge_labels) for number in graph.unique()]
+    count = len(targets)
+    return [_one(number, pairs, graph, targets, labels, edge_labels) for number in range(count)]
 
 
 def _one(
-    number: Tensor,
+    number: int,
     pairs: Tensor,
     graph: Tensor,
     targets: Tensor,
@@ -63,7 +64,7 @@ def _one(
     return LabelledGraph(
         labels[nodes],
         DAG(torch.searchsorted(nodes, pairs[:, edges]), len(nodes)),
-        targets[number, None],
+        targets[number : number + 1],
         None if edge_labels is None else edge_labels[edges],
     )
 
@@ -109,4 +110,4 @@ def _numbers(path: str) -> Tensor:
 
 def _from_zero(values: Tensor) -> Tensor:
     """The values by their rank among all that occur."""
-    return torch.unique(values, return_inverse=True)[1]
+    return torch.searchsorted(values.unique(), values)  # type: ignore[no-untyped-call]
