@@ -10,20 +10,25 @@ from ostinato.experiments import (
     deltaproduct,
     deltaproduct_arithmetic,
     deltaproduct_groups,
+    deltaproduct_language,
     deltaproduct_parity,
 )
 from ostinato.experiments.deltaproduct import EXPERIMENT, Scale
+from ostinato.experiments.deltaproduct_groups import Words
 from ostinato.experiments.deltaproduct_nets import Training
 from ostinato.experiments.experiment import silent
 
 
-def test_every_part_measures_its_claims_and_draws_its_panels(monkeypatch):
+def test_every_part_measures_its_claims_and_draws_its_panels(monkeypatch, tmp_path):
+    (tmp_path / "text.txt").write_text("to be, or not to be: that is the question. " * 200)
     monkeypatch.setattr(deltaproduct_parity, "LENGTHS", (4, 9))
     tiny = Training(8, 2, updates=1, batch=4)
     scale = Scale(
-        deltaproduct_groups.Size({"S3": 2, "Z4": 2}, 3, tiny),
+        deltaproduct_groups.Size({"S4": Words(2, {2: 1, 3: 1}), "Z4": Words(2, {3: 1})}, tiny),
         deltaproduct_parity.Size(tiny),
         deltaproduct_arithmetic.Size(tiny, expressions=10),
+        deltaproduct_language.Size({1: 2, 2: 1}, 8, 1, steps=4, updates=1, batch=2, rows=2),
+        data=str(tmp_path),
     )
     measured = deltaproduct.measure(scale, 1, silent)
     assert set(measured.values) == set(EXPERIMENT.claims)

@@ -6,9 +6,10 @@ State-Tracking in Linear RNNs via Householder Products", NeurIPS 2025, arXiv 250
 What the paper claims, and where it is measured: which groups one layer tracks with how many
 updates a step, within and beyond the length of training (`deltaproduct_groups`); that negative
 eigenvalues are needed (everywhere, for parity in `deltaproduct_parity`); tasks of the Chomsky
-hierarchy (`deltaproduct_arithmetic`). The paper trains on two million words of 128 elements for
-100 epochs; the small scale has 51,200 words of 32, and S3 only. Its language models, trained on 19
-billion tokens and more, are not trained here.
+hierarchy (`deltaproduct_arithmetic`); language models beyond the length of training
+(`deltaproduct_language`). The paper trains on two million words of 128 elements for 100 epochs; the
+small scale has 96,000 words of 4 to 32, of S3 and S4. Its language models have 213 million
+parameters and more and read 19 billion tokens or more; here they have 90,000, and read 0.6 million.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from dataclasses import dataclass
 from ostinato.experiments import (
     deltaproduct_arithmetic,
     deltaproduct_groups,
+    deltaproduct_language,
     deltaproduct_parity,
 )
+from ostinato.experiments.deltaproduct_groups import Words
 from ostinato.experiments.deltaproduct_nets import Training
 from ostinato.experiments.experiment import Experiment, Measurement, Track
 
@@ -34,11 +37,15 @@ class Scale:
         groups: of word problems.
         parity: of parity.
         arithmetic: of modular arithmetic.
+        language: of language models.
+        data: a text file or folder for them; None: the standard library.
     """
 
     groups: deltaproduct_groups.Size
     parity: deltaproduct_parity.Size
     arithmetic: deltaproduct_arithmetic.Size
+    language: deltaproduct_language.Size
+    data: str | None = None
 
 
 def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
@@ -47,6 +54,7 @@ def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
         deltaproduct_parity.measure(scale.parity, seeds, track),
         deltaproduct_groups.measure(scale.groups, seeds, track),
         deltaproduct_arithmetic.measure(scale.arithmetic, seeds, track),
+        deltaproduct_language.measure(scale.language, seeds, track, scale.data),
     )
     values = {claim: value for part in parts for claim, value in part.values.items()}
     return Measurement(values, [panel for part in parts for panel in part.panels])
@@ -54,26 +62,36 @@ def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
 
 EXPERIMENT = Experiment(
     slug="deltaproduct",
-    title="DeltaProduct: word problems of groups, parity, modular arithmetic",
+    title="DeltaProduct: word problems of groups, parity, modular arithmetic, long texts",
     claims=(
         *deltaproduct_parity.CLAIMS,
         *deltaproduct_groups.CLAIMS,
         *deltaproduct_arithmetic.CLAIMS,
+        *deltaproduct_language.CLAIMS,
     ),
     scales={
         "small": Scale(
-            deltaproduct_groups.Size({"S3": 2}, 32, Training(64, 4, updates=400, batch=128)),
+            deltaproduct_groups.Size(
+                {"S3": Words(2, {4: 150, 32: 150}), "S4": Words(2, {4: 400, 8: 50, 32: 150})},
+                Training(64, 8, updates=600, batch=128),
+            ),
             deltaproduct_parity.Size(Training(32, 4, updates=300)),
             deltaproduct_arithmetic.Size(Training(64, 4, updates=400)),
+            deltaproduct_language.Size({1: 6, 2: 4}, 64, 2, steps=128, updates=300),
         ),
         "paper": Scale(
             deltaproduct_groups.Size(
-                {"S3": 2, "S4": 2, "A5": 2, "S5": 4},
-                128,
+                {
+                    group: Words(enough, {128: 5000})
+                    for group, enough in {"S3": 2, "S4": 2, "A5": 2, "S5": 4}.items()
+                },
                 Training(128, 8, updates=5000, batch=2048, rate=1e-3),
             ),
             deltaproduct_parity.Size(Training(32, 4, updates=2000)),
             deltaproduct_arithmetic.Size(Training(128, 8, updates=20_000, batch=128)),
+            deltaproduct_language.Size(
+                {1: 12, 2: 8, 3: 6}, 256, 6, steps=512, updates=20_000, batch=32, rate=1e-3
+            ),
         ),
     },
     measure=measure,

@@ -3,16 +3,24 @@
 One layer reads elements of a group and says at every step what their product is. Two reflections
 make a rotation, so two updates track S3, and S4 and A5 too, the rotations of the cube and of the
 icosahedron; S5 takes four. One update fails on all of them, and so does any number of them if no
-eigenvalue is negative.
+eigenvalue is negative. Words grow in training, which the paper's millions of them do not need.
+
+A head that tracks S4 turns a space of three dimensions, so its keys lie there, and β is near 2:
+where that is so in the nets that learned it, `key_subspace` says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import torch
+
+from ostinato.analysis.key_subspace import KeySubspace, key_subspace
 from ostinato.experiments.deltaproduct_nets import Shape, Training, trained
 from ostinato.experiments.experiment import Claim, Curve, Measurement, Panel, Track
+from ostinato.models.time.delta_product import DeltaProductBlock, DeltaProductClassifier
+from ostinato.tasks.task import Batch
 from ostinato.tasks.word_problem import WordProblemTask
 from ostinato.train.evaluate import evaluate
 
@@ -36,8 +44,27 @@ POSITIVE = Claim(
     "not solved",
     at_most=60,
 )
+KEYS = Claim(
+    "S4, n = 2: the keys of one head, share that lies in 3 dimensions (%)",
+    "more than 95",
+    at_least=95,
+)
+BETA = Claim("S4, n = 2: mean β of that head", "near 2", at_least=1.8, at_most=2)
 _WORDS = 200  # that accuracy is measured on
-CLAIMS = (SOLVED, LONGER, ONE, POSITIVE)
+CLAIMS = (SOLVED, LONGER, ONE, POSITIVE, KEYS, BETA)
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of a group.
+
+    Attributes:
+        enough: updates a step that track it.
+        growth: the lengths of words in training, one after the other, with optimizer steps.
+    """
+
+    enough: int
+    growth: Mapping[int, int]
 
 
 @dataclass(frozen=True)
@@ -45,44 +72,103 @@ class Size:
     """Which groups, and how nets learn.
 
     Attributes:
-        groups: by name, with the updates a step that are enough for them.
-        steps: length of the words in training.
-        training: of every net.
+        groups: by name, S4 among them; words of all grow to the same length.
+        training: of every net; optimizer steps are those of the words.
     """
 
-    groups: Mapping[str, int]
-    steps: int
+    groups: Mapping[str, Words]
     training: Training
+
+    @property
+    def steps(self) -> int:
+        """The length of the words that training ends with."""
+        return max(self.groups["S4"].growth)
+
+
+class GrowingWords(WordProblemTask):
+    """Words that are short at first.
+
+    Args:
+        group: as for `WordProblemTask`.
+        growth: the lengths of training words, in their order, each with the number of batches.
+        seed: what all batches derive from.
+    """
+
+    def __init__(self, group: str, growth: Mapping[int, int], seed: int = 0) -> None:
+        super().__init__(group, max(growth), seed=seed)
+        self.lengths = [steps for steps, count in growth.items() for _ in range(count)]
+
+    def batch(self, step: int, batch_size: int) -> Batch:
+        """The training batch of `step`, of words that are as long as its turn says."""
+        self.steps = self.lengths[min(step, len(self.lengths) - 1)]
+        return super().batch(step, batch_size)
 
 
 def measure(size: Size, seeds: int, track: Track) -> Measurement:
     """Train with enough updates, with one, and without negative eigenvalues."""
     lengths = [size.steps, 2 * size.steps, 4 * size.steps, 16 * size.steps]
     runs: dict[Claim, list[list[list[float]]]] = {SOLVED: [], ONE: [], POSITIVE: []}
-    curves = []
-    for group, enough in size.groups.items():
-        shapes = {SOLVED: Shape(enough), ONE: Shape(1), POSITIVE: Shape(enough, negative=False)}
+    curves, keys = list[Curve](), list[KeySubspace]()
+    for group, words in size.groups.items():
+        enough = Shape(words.enough)
+        shapes = {SOLVED: enough, ONE: Shape(1), POSITIVE: replace(enough, negative=False)}
         for claim, shape in shapes.items():
-            found = [_run(size, group, shape, seed, lengths, track) for seed in range(seeds)]
+            found = list[list[float]]()
+            for seed in range(seeds):
+                net = _net(size, group, shape, seed, track)
+                found.append(_accuracies(net, size, group, seed, lengths))
+                if group == "S4" and claim is SOLVED:
+                    keys.append(_keys(net))
             runs[claim].append(found)
             curves.append(Curve(f"{group}, {shape}", lengths, found))
-    values = {
+    best = [int(found.shares[:, 2].argmax()) for found in keys]
+    values: dict[Claim, Sequence[float]] = {
         SOLVED: _over_groups(min, runs[SOLVED], 0),
         LONGER: _over_groups(min, runs[SOLVED], 2),
         ONE: _over_groups(max, runs[ONE], 0),
         POSITIVE: _over_groups(max, runs[POSITIVE], 0),
+        KEYS: [100 * float(each.shares[head, 2]) for each, head in zip(keys, best, strict=True)],
+        BETA: [float(each.beta[head]) for each, head in zip(keys, best, strict=True)],
     }
-    return Measurement(values, [Panel("steps", "words, accuracy (%)", curves)])
+    return Measurement(values, [Panel("steps", "words, accuracy (%)", curves), _shares(keys)])
 
 
-def _run(
-    size: Size, group: str, shape: Shape, seed: int, lengths: Sequence[int], track: Track
+def _net(size: Size, group: str, shape: Shape, seed: int, track: Track) -> DeltaProductClassifier:
+    task = GrowingWords(group, size.groups[group].growth, seed)
+    training = replace(size.training, updates=len(task.lengths))
+    return trained(task, shape, training, seed, track, group)[0]
+
+
+def _accuracies(
+    net: DeltaProductClassifier, size: Size, group: str, seed: int, lengths: Sequence[int]
 ) -> list[float]:
-    """Train one net; its accuracy at every length, in percent."""
-    task = WordProblemTask(group, size.steps, seed=seed)
-    net, _ = trained(task, shape, size.training, seed, track, group)
+    """At every length, in percent."""
     longer = [WordProblemTask(group, size.steps, steps, seed, _WORDS) for steps in lengths]
     return [100 * evaluate(net, each, batch_size=100) for each in longer]
+
+
+@torch.no_grad()
+def _keys(net: DeltaProductClassifier) -> KeySubspace:
+    """The keys of all elements."""
+    (block,) = (each for each in net.modules() if isinstance(each, DeltaProductBlock))
+    elements = torch.arange(net.config.symbols)[None]
+    x = block.layer.read(block.norm(net.encoder(elements)))
+    return key_subspace(block.layer.recurrence.cell, x)
+
+
+def _shares(keys: Sequence[KeySubspace]) -> Panel:
+    """The heads of each net, from the one whose keys lie closest together."""
+    ordered = [each.shares[each.shares[:, 2].argsort(descending=True)] for each in keys]
+    heads, dimensions = ordered[0].shape
+    curves = [
+        Curve(
+            f"head {n + 1}",
+            range(1, dimensions + 1),
+            [(100 * each[n]).tolist() for each in ordered],
+        )
+        for n in range(heads)
+    ]
+    return Panel("dimensions", "S4, share of the keys (%)", curves)
 
 
 def _over_groups(
