@@ -6,14 +6,19 @@ import math
 
 import pytest
 
-from ostinato.experiments import plstm, plstm_arrows, plstm_paths, plstm_trees
+from ostinato.experiments import plstm, plstm_arrows, plstm_molecules, plstm_paths, plstm_trees
 from ostinato.experiments.experiment import Measurement, silent
 from ostinato.experiments.plstm import EXPERIMENT, Scale
 
 
 def test_the_parts_are_joined(monkeypatch):
-    sizes = plstm_arrows.Size(1, 1), plstm_paths.Size(8), plstm_trees.Size(1)
-    for part in (plstm_arrows, plstm_trees):
+    sizes = (
+        plstm_arrows.Size(1, 1),
+        plstm_paths.Size(8),
+        plstm_trees.Size(1),
+        plstm_molecules.Size(1),
+    )
+    for part in (plstm_arrows, plstm_trees, plstm_molecules):
         values = {claim: [1.0] for claim in part.CLAIMS}
         monkeypatch.setattr(part, "measure", lambda *_, values=values: Measurement(values, []))
     measured = plstm.measure(Scale(*sizes), 1, silent)

@@ -5,14 +5,15 @@ Transition Mark networks", NeurIPS 2025, arXiv 2506.11997.
 
 What the paper claims, and where it is measured: an image model that says on larger pictures, too,
 whether an arrow points at a disc (`plstm_arrows`); signals that stay bounded over any distance in
-either mode (`plstm_paths`); graphs (`plstm_trees`). ImageNet is out of reach here.
+either mode (`plstm_paths`); graphs, of programs (`plstm_trees`) and of molecules
+(`plstm_molecules`), or, with `data`, of another TUDataset. ImageNet is out of reach here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ostinato.experiments import plstm_arrows, plstm_paths, plstm_trees
+from ostinato.experiments import plstm_arrows, plstm_molecules, plstm_paths, plstm_trees
 from ostinato.experiments.experiment import Experiment, Measurement, Track
 
 __papers__ = ("plstm",)
@@ -26,16 +27,22 @@ class Scale:
         arrows: of arrow pointing.
         paths: of the signals on a grid.
         trees: of the syntax trees.
+        molecules: of the molecules.
+        data: the folder of a TUDataset in their place; None: MUTAG.
     """
 
     arrows: plstm_arrows.Size
     paths: plstm_paths.Size
     trees: plstm_trees.Size
+    molecules: plstm_molecules.Size
+    data: str | None = None
 
 
 def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
     """All parts, one after the other."""
     parts = (
+        # Molecules are data that may be missing, which is told before minutes of training.
+        plstm_molecules.measure(scale.molecules, seeds, track, scale.data),
         plstm_arrows.measure(scale.arrows, seeds, track),
         plstm_paths.measure(scale.paths, seeds, track),
         plstm_trees.measure(scale.trees, seeds, track),
@@ -46,18 +53,25 @@ def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
 
 EXPERIMENT = Experiment(
     slug="plstm",
-    title="pLSTM: arrows on larger grids, signals over distance, syntax trees",
-    claims=(*plstm_arrows.CLAIMS, *plstm_paths.CLAIMS, *plstm_trees.CLAIMS),
+    title="pLSTM: arrows on larger grids, signals over distance, syntax trees, molecules",
+    claims=(
+        *plstm_arrows.CLAIMS,
+        *plstm_paths.CLAIMS,
+        *plstm_trees.CLAIMS,
+        *plstm_molecules.CLAIMS,
+    ),
     scales={
         "small": Scale(
             plstm_arrows.Size(updates=1000, control_updates=1500),
             plstm_paths.Size(),
             plstm_trees.Size(updates=150),
+            plstm_molecules.Size(updates=100),
         ),
         "paper": Scale(
             plstm_arrows.Size(4000, 10_000, positions=True),
             plstm_paths.Size(side=64),
             plstm_trees.Size(updates=600, width=96),
+            plstm_molecules.Size(600, folds=10, batch=32, width=96, modes="PPDD", rate=1e-3),
         ),
     },
     measure=measure,
