@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from ostinato.analysis.effective_rank import effective_rank
 from ostinato.experiments.experiment import Claim, Curve, Measurement, Panel, Track
-from ostinato.experiments.pararnn_nets import fit
+from ostinato.experiments.fit import fit
 from ostinato.models.time.delta_product import DeltaProduct, DeltaProductBlock
 from ostinato.models.time.delta_product_layer import DeltaProductConfig
 from ostinato.tasks.text import TextTask
