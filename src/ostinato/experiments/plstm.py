@@ -65,7 +65,7 @@ EXPERIMENT = Experiment(
             plstm_arrows.Size(updates=1000, control_updates=1500),
             plstm_paths.Size(),
             plstm_trees.Size(updates=150),
-            plstm_molecules.Size(updates=100),
+            plstm_molecules.Size(updates=120),
         ),
         "paper": Scale(
             plstm_arrows.Size(4000, 10_000, positions=True),

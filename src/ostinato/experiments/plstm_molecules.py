@@ -47,11 +47,11 @@ class Size:
     """
 
     updates: int
-    folds: int = 5
+    folds: int = 3
     batch: int = 64
     width: int = 32
     modes: str = "PD"
-    rate: float = 3e-3
+    rate: float = 1e-2
 
 
 def measure(size: Size, seeds: int, track: Track, data: str | None = None) -> Measurement:
