@@ -30,5 +30,5 @@ def test_the_parts_are_joined(monkeypatch):
 def test_the_small_scale():
     pytest.importorskip("grakel")
     holds = {row.claim: row.holds for row in EXPERIMENT.run("small", 3).rows}
-    # A third of the molecules held out and a quarter of the paper's epochs are not enough.
+    # A small net that sees two thirds of the molecules is not enough.
     assert {text for text, held in holds.items() if not held} <= {plstm_molecules.RIGHT.text}
