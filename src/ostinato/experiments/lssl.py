@@ -13,7 +13,8 @@ of spoken digits: trained at the full rate, tested at half of it.
 The paper trains 4 to 6 blocks of 128 to 256 features for up to 500 passes on a GPU; here it is one
 block of 32 features for minutes on one core, so that differences are compared, not accuracies. A
 random A learns the first segments faster, as far as it does: after 600 updates LegS is ahead, by
-less than is claimed, and with 400 in all it was behind.
+less than is claimed, and with 400 in all it was behind. That is not for want of memory, as the best
+linear reading of the states shows (`lssl_memory`): after 1,500 updates LegS is 22 points ahead.
 """
 
 from __future__ import annotations
