@@ -54,6 +54,8 @@ class TorchNative:
             return None
         if native.function != "lstm":
             return Doubt(f"torch.{native.function} is slower than generated code on the CPU", 4)
+        if recurrence.valid is not None:
+            return Doubt("torch packs rows of unequal length, which is slow on the CPU", 4)
         training = torch.is_grad_enabled()
         if _multiplications(recurrence, native) < _SHORT[training]:
             return None
