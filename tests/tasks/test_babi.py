@@ -44,6 +44,19 @@ def test_splits_have_their_sizes_and_share_nothing(task):
     assert rows == [150, 50]
 
 
+def test_more_questions_begin_with_the_same(task):
+    more = BabiTask(kinds=(1, 2), count=1200)
+    facts = more.describe()
+    sizes = [facts[f"{split}_questions"] for split in ("train", "valid", "test")]
+    assert sizes == [2160, 240, 2000]
+    few, usual = BabiTask(count=100), BabiTask()
+    assert few.words == usual.words
+    for row in range(90):
+        assert torch.equal(few._sequences["train"][0][row], usual._sequences["train"][0][row])
+    with pytest.raises(ArgumentError, match="count"):
+        BabiTask(count=9)
+
+
 def test_an_epoch_reads_every_question_once(task):
     targets = torch.cat([task.batch(step, 100).targets for step in range(18)])
     assert torch.equal(targets.bincount(), task._sequences["train"][1].bincount())

@@ -3,7 +3,8 @@
 The paper reads the CNN corpus, which has no stand-in here but generated stories: where is a person,
 one supporting fact among the sentences before. Both readers have 32 units in each direction and
 learned first states, batches of 32, Adam 2e-3; what is compared is the loss on held-out questions,
-over the second half of the training, so that it counts who learns sooner.
+over the second half of the training, so that it counts who learns sooner. Of the 9,000 questions
+none comes twice in 281 updates: of 900 the normalised reader, which learns sooner, overfits sooner.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Size:
 
 def measure(size: Size, seeds: int, track: Track) -> Measurement:
     """Train both readers with the seeds 0 … seeds−1."""
-    task = BabiTask(kinds=size.kinds)
+    task = BabiTask(kinds=size.kinds, count=10_000)
     losses = {
         name: [
             train(task, size, cell, seed, track, f"attentive reader, {name}, seed {seed}")

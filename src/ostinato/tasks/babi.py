@@ -21,7 +21,7 @@ from ostinato.tasks.split import epoch_rows
 from ostinato.tasks.story_world import KINDS, Question, questions
 from ostinato.tasks.task import Batch, Symbols, Task
 
-_COUNT, _STORY_SEED = 1000, 1502
+_TESTED, _STORY_SEED = 1000, 1502
 _Sequences = tuple[list[Tensor], Tensor]
 
 
@@ -29,13 +29,14 @@ class BabiTask(Task):
     """Answer a question after reading the sentences of a story, then the question.
 
     One word a step, lower case; stops and question marks are words, symbol 0 is padding. Without
-    `path`: 1,000 generated questions of a kind to train on and 1,000 to test, for the kinds 1 to
-    3. With `path`: the files of the paper, kinds 1 to 20. Every tenth training question is valid.
+    `path`: generated questions of the kinds 1 to 3, `count` of each to train on and 1,000 to test.
+    With `path`: the files of the paper, kinds 1 to 20. Every tenth training question is valid.
 
     Args:
         path: the folder of a language, or a tar archive of it.
         kinds: the tasks that are learned together, by number.
         seed: what the order of the training questions derives from.
+        count: generated questions of a kind to train on; 1,000 and 10,000 are the paper's.
 
     Attributes:
         words: the words, symbol k+1 is the k-th.
@@ -51,14 +52,22 @@ class BabiTask(Task):
     inputs: Symbols
     outputs: Symbols
 
-    def __init__(self, path: str | None = None, kinds: Sequence[int] = (1,), seed: int = 0) -> None:
+    def __init__(
+        self,
+        path: str | None = None,
+        kinds: Sequence[int] = (1,),
+        seed: int = 0,
+        count: int = _TESTED,
+    ) -> None:
+        require_at_least(10, count=count)
         if not kinds or (path is None and not set(kinds) <= set(KINDS)):
             raise ArgumentError(
                 f"Stories are generated for the kinds {KINDS}; got {tuple(kinds)}. Name the "
                 "folder of the bAbI tasks with path= for others."
             )
         self.path, self.kinds, self.seed = path, tuple(kinds), seed
-        parts = {part: _read(path, self.kinds, part) for part in ("train", "test")}
+        counts = {"train": count, "test": _TESTED}
+        parts = {part: _read(path, self.kinds, part, counts[part]) for part in counts}
         known = [question for part in parts.values() for question in part]
         self.words = sorted({word for question in known for word in _told(question)})
         self.answers = sorted({question.answer for question in known})
@@ -106,10 +115,10 @@ class BabiTask(Task):
         return stories, torch.tensor([number[question.answer] for question in asked])
 
 
-def _read(path: str | None, kinds: Sequence[int], part: str) -> list[Question]:
+def _read(path: str | None, kinds: Sequence[int], part: str, count: int) -> list[Question]:
     if path is None:
         seed = _STORY_SEED + (part == "test")
-        return [question for kind in kinds for question in questions(kind, _COUNT, seed)]
+        return [question for kind in kinds for question in questions(kind, count, seed)]
     root = Path(path).expanduser()
     return [question for kind in kinds for question in read_questions(root, kind, part)]
 
