@@ -8,6 +8,14 @@ from ostinato.tasks.adding import AddingTask
 from ostinato.tasks.embedded_reber import EmbeddedReberTask
 
 
+def test_gates_of_lstms_begin_where_their_task_needs_them():
+    for task, shut in ((AddingTask(6), True), (EmbeddedReberTask(), False)):
+        bias = net(task, "LSTM").layer.cell.input.bias.detach()
+        gate_in, forget = bias[:32], bias[32:64]
+        assert forget.eq(5).all()
+        assert bool(gate_in.eq(-2).all()) == shut
+
+
 @pytest.mark.parametrize("cell", ["LSTM", "Elman"])
 def test_nets_answer_as_their_task_asks(cell):
     for task in (AddingTask(6), EmbeddedReberTask()):
