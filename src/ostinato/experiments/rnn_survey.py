@@ -75,11 +75,11 @@ EXPERIMENT = Experiment(
     ),
     scales={
         "small": Scale(
-            rnn_survey_memory.Size(adding_updates=1500, reber_updates=2500),
+            rnn_survey_memory.Size(adding_updates=900, reber_updates=700),
             rnn_survey_directions.Size(updates=500),
-            rnn_survey_labelling.Size(updates=1500),
+            rnn_survey_labelling.Size(updates=1200),
             rnn_survey_translation.Size(updates=1200),
-            rnn_survey_captions.Size(updates=2500),
+            rnn_survey_captions.Size(updates=3000),
             rnn_survey_turing.Size(updates=2500),
         ),
         "paper": Scale(

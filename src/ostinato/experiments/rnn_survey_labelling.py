@@ -43,11 +43,13 @@ class Size:
         updates: optimizer steps.
         images: as for `DigitStringsTask`.
         units: in each direction.
+        dropout: of what the layer gives.
     """
 
     updates: int
     images: str = "digits"
     units: int = 32
+    dropout: float = 0.5
 
 
 def measure(size: Size, seeds: int, track: Track) -> Measurement:
@@ -58,7 +60,8 @@ def measure(size: Size, seeds: int, track: Track) -> Measurement:
         task = DigitStringsTask(size.images, seed=seed)
         rows = task.rows
         layer = Bidirectional(LSTMCell(rows, size.units), LSTMCell(rows, size.units))
-        model = SequenceModel(nn.Identity(), layer, nn.Linear(2 * size.units, 11))
+        head = nn.Sequential(nn.Dropout(size.dropout), nn.Linear(2 * size.units, 11))
+        model = SequenceModel(nn.Identity(), layer, head)
         shown = track(range(size.updates), f"digit strings, seed {seed}")
         updates, run = every(fit_task(model, task, shown, size.updates, 1e-2, batch_size=16))
         errors.append(100 * evaluate(model, task, batch_size=250))
@@ -73,7 +76,7 @@ def _saved(model: SequenceModel, task: DigitStringsTask) -> float:
     """Edits of the best paths, less those of the likeliest strings, on 100 held-out strings."""
     batch = next(task.held_out("valid", 100))
     assert batch.lengths is not None
-    logits, _ = model(batch.inputs, None, batch.lengths)
+    logits, _ = model.eval()(batch.inputs, None, batch.lengths)
     edits = 0
     for row, length in enumerate(batch.lengths.tolist()):
         found, _ = prefix_beam_search(logits[row, :length], 5, blank=BLANK)[0]

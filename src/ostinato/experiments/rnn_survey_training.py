@@ -25,12 +25,12 @@ def fit(
         model: what is trained.
         loss_at: the loss of a step's batch.
         steps: 0, 1, …, count − 1.
-        count: how many; over them the learning rate falls to a tenth, by equal factors.
+        count: how many; over them the learning rate falls to zero, by equal parts.
         rate: what it begins with.
         clip: the largest norm of a gradient.
     """
-    optimizer = torch.optim.Adam(model.parameters(), rate)
-    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.1 ** (1 / count))
+    optimizer = torch.optim.Adam(model.parameters(), rate, fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / count)
     losses = []
     for step in steps:
         loss = loss_at(step)
