@@ -18,7 +18,7 @@ pytest.importorskip("mlxtend")
 
 def test_the_parts_make_the_whole():
     scale = Scale(
-        gradient_noise_depth.Size(15, simple_eta=0.3, zero_eta=0.1, zero_depth=3),
+        gradient_noise_depth.Size(15, eta=0.3, depth=3),
         gradient_noise_memory.Size(1, kinds=(1,), memories=10),
         gradient_noise_arithmetic.Size(12, digits=1, maps=4),
     )

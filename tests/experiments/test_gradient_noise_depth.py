@@ -20,9 +20,7 @@ def task():
 
 
 def test_every_claim_is_measured_once_per_seed():
-    measured = gradient_noise_depth.measure(
-        Size(15, simple_eta=0.3, zero_eta=0.1, zero_depth=3), 2, silent
-    )
+    measured = gradient_noise_depth.measure(Size(15, eta=0.3, depth=3), 2, silent)
     assert set(measured.values) == set(CLAIMS)
     assert all(len(values) == 2 for values in measured.values.values())
     (panel,) = measured.panels

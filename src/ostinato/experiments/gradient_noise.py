@@ -61,12 +61,12 @@ EXPERIMENT = Experiment(
     ),
     scales={
         "small": Scale(
-            gradient_noise_depth.Size(3000, simple_eta=0.3, zero_eta=0.1, zero_depth=10),
+            gradient_noise_depth.Size(4000, eta=0.25),
             gradient_noise_memory.Size(epochs=24),
             gradient_noise_arithmetic.Size(updates=400),
         ),
         "paper": Scale(
-            gradient_noise_depth.Size(12_000, simple_eta=0.16, zero_eta=0.04, zero_depth=20),
+            gradient_noise_depth.Size(12_000, eta=0.16),
             gradient_noise_memory.Size(epochs=100, kinds=(1, 2, 3), memories=50),
             gradient_noise_arithmetic.Size(updates=20_000, digits=20, maps=24),
         ),

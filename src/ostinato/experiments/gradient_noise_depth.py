@@ -26,7 +26,7 @@ from ostinato.tasks.mnist import MnistTask
 from ostinato.train.gradient_noise import GradientNoise
 from ostinato.train.transforms import Chain, ClipNorm
 
-WIDTH, BATCH, CLIP = 50, 50, 10.0
+WIDTH, BATCH, CLIP, RATE = 50, 50, 10.0, 0.05
 CHANCE = 15.0
 """A held-out accuracy, in percent, up to which a net counts as untrained."""
 _POINTS = 15
@@ -58,15 +58,13 @@ class Size:
 
     Attributes:
         steps: optimizer steps.
-        simple_eta: η of the nets with the simple init, which have 20 layers.
-        zero_eta: η of the nets that begin at zero.
-        zero_depth: the layers of those.
+        eta: η of the nets that the init leaves asleep.
+        depth: linear layers.
     """
 
     steps: int
-    simple_eta: float
-    zero_eta: float
-    zero_depth: int
+    eta: float
+    depth: int = 20
 
 
 SIMPLE = Claim(
@@ -96,16 +94,14 @@ CLAIMS = (SIMPLE, SIMPLE_NOISE, ZERO, ZERO_NOISE, HE)
 
 
 def measure(size: Size, seeds: int, track: Track) -> Measurement:
-    """Train the nets of every setting with the seeds 0 … seeds−1, those of one depth together."""
-    simple, simple_noise = (Setting(20, "simple", 0.05, eta) for eta in (0, size.simple_eta))
-    he, he_noise = (Setting(20, "he", 0.05, eta) for eta in (0, 0.01))
-    zero, zero_noise = (Setting(size.zero_depth, "zero", 0.1, eta) for eta in (0, size.zero_eta))
-    task, runs = MnistTask(), {}
-    for settings in ((simple, simple_noise, he, he_noise), (zero, zero_noise)):
-        nets = [Net(setting, seed) for setting in settings for seed in range(seeds)]
-        accuracies = train(task, nets, size.steps, track)
-        for k, setting in enumerate(settings):
-            runs[setting] = accuracies[k * seeds : (k + 1) * seeds]
+    """Train the nets of every setting with the seeds 0 … seeds−1, all side by side."""
+    simple, simple_noise = (Setting(size.depth, "simple", RATE, eta) for eta in (0, size.eta))
+    zero, zero_noise = (Setting(size.depth, "zero", RATE, eta) for eta in (0, size.eta))
+    he, he_noise = (Setting(size.depth, "he", RATE, eta) for eta in (0, 0.01))
+    settings = (simple, simple_noise, zero, zero_noise, he, he_noise)
+    nets = [Net(setting, seed) for setting in settings for seed in range(seeds)]
+    accuracies = train(MnistTask(), nets, size.steps, track)
+    runs = {s: accuracies[k * seeds : (k + 1) * seeds] for k, s in enumerate(settings)}
     # Single evaluations scatter; the last fifth of the training is one measurement.
     last = {setting: [fmean(run[-_POINTS // 5 :]) for run in runs[setting]] for setting in runs}
     gained = [b - a for a, b in zip(last[he], last[he_noise], strict=True)]
