@@ -91,3 +91,12 @@ def test_auto_leaves_short_calls_to_torch(steps, training, chosen):
     with torch.set_grad_enabled(training), recorded_decisions() as decisions:
         ost.RNN(cell)(torch.randn(8, steps, 64))
     assert decisions[0].chosen == (chosen if find_compiler() else "torch")
+
+
+def test_auto_leaves_unequal_lengths_to_generated_code():
+    layer, x = ost.RNN(make_cell("LSTM", 3, 4)), torch.randn(2, 5, 3)
+    with recorded_decisions() as decisions:
+        layer(x, lengths=torch.tensor([5, 2]))
+        layer(x)
+    chosen = [decision.chosen for decision in decisions]
+    assert chosen == ["fused" if find_compiler() else "torch", "torch"]
