@@ -8,12 +8,11 @@ from ostinato.tasks.adding import AddingTask
 from ostinato.tasks.embedded_reber import EmbeddedReberTask
 
 
-def test_gates_of_lstms_begin_where_their_task_needs_them():
+def test_input_gates_begin_shut_where_most_has_to_stay_out():
     for task, shut in ((AddingTask(6), True), (EmbeddedReberTask(), False)):
-        bias = net(task, "LSTM").layer.cell.input.bias.detach()
-        gate_in, forget = bias[:32], bias[32:64]
-        assert forget.eq(5).all()
-        assert bool(gate_in.eq(-2).all()) == shut
+        cell = net(task, "LSTM").layer.cell
+        assert cell.gates == "igo"
+        assert bool(cell.input.bias[:32].eq(-2).all()) == shut
 
 
 @pytest.mark.parametrize("cell", ["LSTM", "Elman"])
