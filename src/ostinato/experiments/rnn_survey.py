@@ -75,12 +75,12 @@ EXPERIMENT = Experiment(
     ),
     scales={
         "small": Scale(
-            rnn_survey_memory.Size(adding_updates=900, reber_updates=700),
+            rnn_survey_memory.Size(adding_updates=1300, reber_updates=900),
             rnn_survey_directions.Size(updates=500),
             rnn_survey_labelling.Size(updates=1200),
             rnn_survey_translation.Size(updates=1200),
             rnn_survey_captions.Size(updates=3000),
-            rnn_survey_turing.Size(updates=2500),
+            rnn_survey_turing.Size(updates=4000),
         ),
         "paper": Scale(
             rnn_survey_memory.Size(20_000, 20_000, steps=100, shortest=20),
