@@ -57,6 +57,4 @@ def _around(x):
 
 @pytest.mark.slow
 def test_the_small_scale():
-    holds = {row.claim: row.holds for row in EXPERIMENT.run("small", 1).rows}
-    # LegS is ahead of a random A on the first segments, but not by as much as is claimed.
-    assert [text for text, held in holds.items() if not held] == [lssl.GAP.text]
+    assert EXPERIMENT.run("small", 1).reproduced
