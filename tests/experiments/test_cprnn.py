@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 import pytest
@@ -11,6 +10,8 @@ from ostinato.experiments import cprnn, cprnn_language, cprnn_parity
 from ostinato.experiments.cprnn import EXPERIMENT, Scale
 from ostinato.experiments.experiment import silent
 from ostinato.over.time import RNN
+
+from .completeness import check_complete
 
 
 def test_every_claim_is_measured_once_per_seed(tmp_path, monkeypatch):
@@ -24,9 +25,7 @@ def test_every_claim_is_measured_once_per_seed(tmp_path, monkeypatch):
         data=str(tmp_path / "text.txt"),
     )
     measured = cprnn.measure(scale, 2, silent)
-    assert set(measured.values) == set(EXPERIMENT.claims)
-    assert all(len(values) == 2 for values in measured.values.values())
-    assert all(math.isfinite(value) for values in measured.values.values() for value in values)
+    check_complete(measured, EXPERIMENT, 2)
     parity, text, ranks = measured.panels
     assert len(parity.curves) == 3
     assert len(text.curves) == 7

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 
 from ostinato.core.errors import DataError
 from ostinato.experiments import deer
 from ostinato.experiments.deer import EXPERIMENT, Scale, rank_correlation
+
+from .completeness import check_complete
 
 TINY = Scale(
     steps=24,
@@ -31,9 +31,7 @@ def measured():
 
 
 def test_every_claim_is_measured_once_per_seed(measured):
-    assert set(measured.values) == set(EXPERIMENT.claims)
-    assert all(len(values) == 1 for values in measured.values.values())
-    assert all(math.isfinite(value) for values in measured.values.values() for value in values)
+    check_complete(measured, EXPERIMENT)
 
 
 def test_there_is_a_panel_for_each_part(measured):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from ostinato.experiments import (
@@ -18,6 +16,8 @@ from ostinato.experiments.deltaproduct_groups import Words
 from ostinato.experiments.deltaproduct_nets import Training
 from ostinato.experiments.experiment import silent
 
+from .completeness import check_complete
+
 
 def test_every_part_measures_its_claims_and_draws_its_panels(monkeypatch, tmp_path):
     (tmp_path / "text.txt").write_text("to be, or not to be: that is the question. " * 200)
@@ -31,12 +31,7 @@ def test_every_part_measures_its_claims_and_draws_its_panels(monkeypatch, tmp_pa
         data=str(tmp_path),
     )
     measured = deltaproduct.measure(scale, 1, silent)
-    assert set(measured.values) == set(EXPERIMENT.claims)
-    assert all(len(values) == 1 for values in measured.values.values())
-    assert all(math.isfinite(value) for values in measured.values.values() for value in values)
-    for panel in measured.panels:
-        for curve in panel.curves:
-            assert all(len(run) == len(curve.x) for run in curve.runs)
+    check_complete(measured, EXPERIMENT)
 
 
 @pytest.mark.slow

@@ -10,6 +10,8 @@ from ostinato.experiments import flashrnn, flashrnn_language, flashrnn_parity, f
 from ostinato.experiments.experiment import Claim, Measurement, silent
 from ostinato.experiments.flashrnn import EXPERIMENT, Scale
 
+from .completeness import check_complete
+
 
 def test_every_part_measures_its_claims_and_draws_its_panels(monkeypatch, tmp_path):
     """Speed is measured in its own test: kernels of all cells would be compiled here too."""
@@ -27,12 +29,7 @@ def test_every_part_measures_its_claims_and_draws_its_panels(monkeypatch, tmp_pa
         data=str(tmp_path),
     )
     measured = flashrnn.measure(scale, 1, silent)
-    assert set(measured.values) == set(EXPERIMENT.claims)
-    assert all(len(values) == 1 for values in measured.values.values())
-    assert all(math.isfinite(value) for values in measured.values.values() for value in values)
-    for panel in measured.panels:
-        for curve in panel.curves:
-            assert all(len(run) == len(curve.x) for run in curve.runs)
+    check_complete(measured, EXPERIMENT)
 
 
 def test_no_claim_is_without_a_bound():

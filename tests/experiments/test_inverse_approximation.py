@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 import pytest
@@ -14,14 +13,14 @@ from ostinato.experiments.inverse_approximation import EXPERIMENT, Kind, Scale
 from ostinato.over.time import RNN
 from ostinato.tasks.linear_functional import LinearFunctionalTask
 
+from .completeness import check_complete
+
 
 def test_every_claim_is_measured_once_per_seed(monkeypatch):
     # For a few steps the loop is quicker than to compile cells.
     monkeypatch.setattr(inverse_approximation, "RNN", partial(RNN, engine="reference"))
     measured = inverse_approximation.measure(Scale((2, 3), 12, updates=5, draws=2), 2, silent)
-    assert set(measured.values) == set(EXPERIMENT.claims)
-    assert all(len(values) == 2 for values in measured.values.values())
-    assert all(math.isfinite(value) for values in measured.values.values() for value in values)
+    check_complete(measured, EXPERIMENT, 2)
     errors, memory = measured.panels
     assert len(errors.curves) == 4
     assert [curve.label for curve in memory.curves] == [

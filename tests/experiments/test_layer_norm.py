@@ -14,6 +14,8 @@ from ostinato.experiments.experiment import silent
 from ostinato.experiments.layer_norm import EXPERIMENT, Scale
 from ostinato.tasks.labelled import LabelledTask
 
+from .completeness import check_complete
+
 pytest.importorskip("mlxtend")
 
 
@@ -27,9 +29,7 @@ def measured():
 
 
 def test_every_claim_is_measured_once_per_seed(measured):
-    assert set(measured.values) == set(EXPERIMENT.claims)
-    assert all(len(values) == 1 for values in measured.values.values())
-    assert all(math.isfinite(value) for values in measured.values.values() for value in values)
+    check_complete(measured, EXPERIMENT)
 
 
 def test_there_is_a_panel_for_each_task(measured):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from ostinato.experiments import (
@@ -16,6 +14,8 @@ from ostinato.experiments import (
 )
 from ostinato.experiments.experiment import silent
 from ostinato.experiments.pararnn import EXPERIMENT, Scale
+
+from .completeness import check_complete
 
 
 def test_every_claim_is_measured_once_per_seed(monkeypatch, tmp_path):
@@ -30,14 +30,8 @@ def test_every_claim_is_measured_once_per_seed(monkeypatch, tmp_path):
         data=str(tmp_path),
     )
     measured = pararnn.measure(scale, 1, silent)
-    assert set(measured.values) == set(EXPERIMENT.claims)
-    assert all(len(values) == 1 for values in measured.values.values())
-    assert all(math.isfinite(value) for values in measured.values.values() for value in values)
+    check_complete(measured, EXPERIMENT)
     assert len({panel.y_label for panel in measured.panels}) == len(measured.panels) == 9
-    for panel in measured.panels:
-        for curve in panel.curves:
-            assert len(curve.runs) == 1
-            assert all(len(run) == len(curve.x) for run in curve.runs)
 
 
 @pytest.mark.slow

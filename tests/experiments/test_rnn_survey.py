@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from ostinato.experiments import (
@@ -17,6 +15,8 @@ from ostinato.experiments import (
 )
 from ostinato.experiments.experiment import silent
 from ostinato.experiments.rnn_survey import EXPERIMENT, Scale
+
+from .completeness import check_complete
 
 pytest.importorskip("sklearn")
 
@@ -33,14 +33,8 @@ def test_every_claim_is_measured_once_per_seed(monkeypatch):
         rnn_survey_turing.Size(updates=1, longest=2, tested=3, locations=4),
     )
     measured = rnn_survey.measure(scale, 1, silent)
-    assert set(measured.values) == set(EXPERIMENT.claims)
-    assert all(len(values) == 1 for values in measured.values.values())
-    assert all(math.isfinite(value) for values in measured.values.values() for value in values)
+    check_complete(measured, EXPERIMENT)
     assert len({panel.y_label for panel in measured.panels}) == len(measured.panels) == 7
-    for panel in measured.panels:
-        for curve in panel.curves:
-            assert len(curve.runs) == 1
-            assert all(len(run) == len(curve.x) for run in curve.runs)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ostinato.experiments import cprnn_language, cprnn_parity
-from ostinato.experiments.experiment import Experiment, Measurement, Track
+from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
 
 __papers__ = ("cprnn",)
 
@@ -39,8 +39,7 @@ def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
         cprnn_parity.measure(scale.parity, seeds, track),
         cprnn_language.measure(scale.language, seeds, track, scale.data),
     )
-    values = {claim: value for part in parts for claim, value in part.values.items()}
-    return Measurement(values, [panel for part in parts for panel in part.panels])
+    return joined(parts)
 
 
 EXPERIMENT = Experiment(

@@ -26,7 +26,7 @@ from ostinato.experiments import (
 )
 from ostinato.experiments.deltaproduct_groups import Words
 from ostinato.experiments.deltaproduct_nets import Training
-from ostinato.experiments.experiment import Experiment, Measurement, Track
+from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
 
 __papers__ = ("deltaproduct",)
 
@@ -58,8 +58,7 @@ def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
         deltaproduct_arithmetic.measure(scale.arithmetic, seeds, track),
         deltaproduct_language.measure(scale.language, seeds, track, scale.data),
     )
-    values = {claim: value for part in parts for claim, value in part.values.items()}
-    return Measurement(values, [panel for part in parts for panel in part.panels])
+    return joined(parts)
 
 
 EXPERIMENT = Experiment(

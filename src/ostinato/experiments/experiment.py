@@ -127,6 +127,13 @@ class Measurement:
     panels: Sequence[Panel]
 
 
+def joined(parts: Iterable[Measurement]) -> Measurement:
+    """The measurements of an experiment's parts as one."""
+    parts = list(parts)
+    values = {claim: value for part in parts for claim, value in part.values.items()}
+    return Measurement(values, [panel for part in parts for panel in part.panels])
+
+
 @dataclass(frozen=True)
 class Result:
     """The outcome of an experiment.

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ostinato.experiments import flashrnn_language, flashrnn_parity, flashrnn_speed
-from ostinato.experiments.experiment import Experiment, Measurement, Track
+from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
 
 __papers__ = ("flashrnn",)
 
@@ -43,8 +43,7 @@ def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
         flashrnn_language.measure(scale.language, seeds, track, scale.data),
         flashrnn_speed.measure(scale.speed, seeds, track),
     )
-    values = {claim: value for part in parts for claim, value in part.values.items()}
-    return Measurement(values, [panel for part in parts for panel in part.panels])
+    return joined(parts)
 
 
 EXPERIMENT = Experiment(

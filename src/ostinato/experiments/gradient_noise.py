@@ -17,7 +17,7 @@ from ostinato.experiments import (
     gradient_noise_depth,
     gradient_noise_memory,
 )
-from ostinato.experiments.experiment import Experiment, Measurement, Track
+from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
 
 __papers__ = ("gradient-noise",)
 
@@ -47,8 +47,7 @@ def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
         gradient_noise_memory.measure(memory, seeds, track),
         gradient_noise_arithmetic.measure(scale.arithmetic, seeds, track),
     )
-    values = {claim: value for part in parts for claim, value in part.values.items()}
-    return Measurement(values, [panel for part in parts for panel in part.panels])
+    return joined(parts)
 
 
 EXPERIMENT = Experiment(

@@ -23,7 +23,7 @@ from ostinato.experiments import (
     pararnn_solves,
     pararnn_speed,
 )
-from ostinato.experiments.experiment import Experiment, Measurement, Track
+from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
 
 __papers__ = ("pararnn",)
 
@@ -58,8 +58,7 @@ def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
         pararnn_speed.measure(scale.speed, seeds, track),
         pararnn_language.measure(scale.language, seeds, track, scale.data),
     )
-    values = {claim: value for part in parts for claim, value in part.values.items()}
-    return Measurement(values, [panel for part in parts for panel in part.panels])
+    return joined(parts)
 
 
 EXPERIMENT = Experiment(

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ostinato.experiments import plstm_arrows, plstm_molecules, plstm_paths, plstm_trees
-from ostinato.experiments.experiment import Experiment, Measurement, Track
+from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
 
 __papers__ = ("plstm",)
 
@@ -47,8 +47,7 @@ def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
         plstm_paths.measure(scale.paths, seeds, track),
         plstm_trees.measure(scale.trees, seeds, track),
     )
-    values = {claim: value for part in parts for claim, value in part.values.items()}
-    return Measurement(values, [panel for part in parts for panel in part.panels])
+    return joined(parts)
 
 
 EXPERIMENT = Experiment(

@@ -22,7 +22,7 @@ from ostinato.experiments import (
     rnn_survey_translation,
     rnn_survey_turing,
 )
-from ostinato.experiments.experiment import Experiment, Measurement, Track
+from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
 
 __papers__ = ("rnn-survey",)
 
@@ -58,8 +58,7 @@ def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
         rnn_survey_captions.measure(scale.captions, seeds, track),
         rnn_survey_turing.measure(scale.turing, seeds, track),
     )
-    values = {claim: value for part in parts for claim, value in part.values.items()}
-    return Measurement(values, [panel for part in parts for panel in part.panels])
+    return joined(parts)
 
 
 EXPERIMENT = Experiment(

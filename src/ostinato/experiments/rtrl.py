@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ostinato.experiments import rtrl_gradients, rtrl_memory, rtrl_speed, rtrl_training
-from ostinato.experiments.experiment import Experiment, Measurement, Track
+from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
 
 __papers__ = ("rtrl",)
 
@@ -45,10 +45,7 @@ def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
         rtrl_memory.measure(scale.memory, seeds, track),
         rtrl_speed.measure(scale.speed, seeds, track),
     )
-    return Measurement(
-        {claim: values for part in parts for claim, values in part.values.items()},
-        [panel for part in parts for panel in part.panels],
-    )
+    return joined(parts)
 
 
 EXPERIMENT = Experiment(

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ostinato.experiments import sparse_lowrank_cfc_control, sparse_lowrank_cfc_spectrum
-from ostinato.experiments.experiment import Experiment, Measurement, Track
+from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
 
 __papers__ = ("sparse-lowrank-cfc",)
 
@@ -38,8 +38,7 @@ def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
         sparse_lowrank_cfc_spectrum.measure(scale.spectrum, seeds, track),
         sparse_lowrank_cfc_control.measure(scale.control, seeds, track),
     )
-    values = {claim: value for part in parts for claim, value in part.values.items()}
-    return Measurement(values, [panel for part in parts for panel in part.panels])
+    return joined(parts)
 
 
 EXPERIMENT = Experiment(

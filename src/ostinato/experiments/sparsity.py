@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ostinato.experiments import sparsity_graphs, sparsity_pruning
-from ostinato.experiments.experiment import Experiment, Measurement, Track
+from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
 
 __papers__ = ("sparsity",)
 
@@ -36,8 +36,7 @@ def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
         sparsity_pruning.measure(scale.pruning, seeds, track),
         sparsity_graphs.measure(scale.graphs, seeds, track),
     )
-    values = {claim: value for part in parts for claim, value in part.values.items()}
-    return Measurement(values, [panel for part in parts for panel in part.panels])
+    return joined(parts)
 
 
 EXPERIMENT = Experiment(
