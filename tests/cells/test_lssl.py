@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 
 import pytest
 import torch
@@ -68,7 +69,7 @@ def test_a_system_of_ones_own():
 
 def test_the_rate_multiplies_the_step():
     cell = LSSLCell(1, 2, state_size=4, dtype=F64)
-    cell.rate = 0.5
+    cell.resample(0.5)
     expected = discretise(*hippo("legs", 4), 0.5 * cell.log_step.exp())
     torch.testing.assert_close(cell.discretised(), expected)
 
@@ -78,7 +79,7 @@ def test_engines_see_a_new_rate(engine):
     cell, x = LSSLCell(2, 3, dtype=F64), torch.randn(2, 9, 2, dtype=F64)
     rnn = ost.RNN(cell, engine)
     before = rnn(x)[0]
-    cell.rate = 3.0
+    cell.resample(3.0)
     after = rnn(x)[0]
     assert not torch.allclose(before, after)
     torch.testing.assert_close(after, ost.RNN(cell, "reference")(x)[0])
@@ -146,10 +147,25 @@ def test_under_autocast_the_state_is_not_rounded(engine):
         ({"step_init": "ones"}, "'random' or 'linspace'; got 'ones'"),
         ({"project": False}, "got input_size=3 and hidden_size=4"),
         ({"measure": "hippo"}, "No measure is called 'hippo'"),
-        ({"measure": "chebi", "learn": "fixed"}, "No measure is called 'chebi'"),
         ({"discretisation": 2.0}, "must lie in"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, message):
     with pytest.raises(ArgumentError, match=message):
         LSSLCell(3, 4, **options)
+
+
+def test_a_measure_that_is_learned_in_its_form_can_be_fixed_too():
+    options = {"measure": "chebi", "state_size": 6}
+    fixed, learned = LSSLCell(3, 4, learn="fixed", **options), LSSLCell(3, 4, **options)
+    torch.testing.assert_close(fixed.system.matrices(), learned.system.matrices())
+    assert not list(fixed.system.parameters())
+
+
+@pytest.mark.parametrize("learn", ["fixed", "shared"])
+def test_a_cell_of_16_bits_is_discretised_in_32(learn):
+    wide = LSSLCell(3, 4, learn=learn)
+    narrow = deepcopy(wide).bfloat16()
+    for found, expected in zip(narrow.discretised(), wide.discretised(), strict=True):
+        assert found.dtype == torch.bfloat16
+        torch.testing.assert_close(found.float(), expected, atol=2e-2, rtol=2e-2)

@@ -82,6 +82,6 @@ def test_what_has_no_such_form():
         TridiagonalInverse("chebi", 5)
     with pytest.raises(ArgumentError, match="first diagonal element is not 0"):
         TridiagonalInverse("chebii", 4).structured(torch.ones(1))
-    with pytest.raises(ArgumentError, match="got 'zoh'"):
+    with pytest.raises(ArgumentError, match="got discretisation='zoh'"):
         TridiagonalInverse("legs", 4).structured(torch.ones(1), "zoh")
     assert set(FORMS) == {*MEASURES, "chebi", "chebii"}

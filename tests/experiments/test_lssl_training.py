@@ -17,7 +17,7 @@ def test_it_learns_an_easy_task_and_is_tested_at_two_rates():
     assert accuracy(net, task) > 95
     assert accuracy(net, task, stride=2, rate=2.0) > 90
     assert net.training
-    assert {cell.rate for cell in net.cells()} == {1.0}
+    assert {float(cell.rate) for cell in net.cells()} == {1.0}
 
 
 def test_the_rate_is_asked_for_while_testing():
@@ -25,7 +25,7 @@ def test_the_rate_is_asked_for_while_testing():
 
     class Net(LSSLNet):
         def forward(self, x, *rest):
-            seen.append((x.shape[1], self.cells()[0].rate, self.training))
+            seen.append((x.shape[1], float(self.cells()[0].rate), self.training))
             return super().forward(x, *rest)
 
     task = FirstSegmentsTask(2, 8, 1, held_out_sequences=4)

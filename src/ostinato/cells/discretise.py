@@ -38,12 +38,22 @@ def discretise(
         method: "euler", "bilinear", "backward_euler", "zoh", or α.
 
     Returns:
-        Ā (H, N, N) and B̄ (H, N).
+        Ā (H, N, N) and B̄ (H, N), of the dtype of δ; numbers of 16 bits are computed with 32.
 
     Raises:
         ArgumentError: if there is no such method, or α is not in [0, 1].
     """
     check_method(method)
+    held, hold = _discretised(widened(a), widened(b), widened(step), method)
+    return held.to(step.dtype), hold.to(step.dtype)
+
+
+def widened(x: Tensor) -> Tensor:
+    """A tensor for a factorisation, of which torch has none in 16 bits."""
+    return x.float() if x.element_size() < 4 else x
+
+
+def _discretised(a: Tensor, b: Tensor, step: Tensor, method: str | float) -> tuple[Tensor, Tensor]:
     delta = step[:, None, None]
     b = b.expand(len(step), -1)[..., None]
     if method == "zoh":

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.cells.discretise import check_method
-from ostinato.cells.hippo import System, hippo
+from ostinato.cells.hippo import MEASURES, System, hippo
 from ostinato.cells.state_matrix import StateMatrix
 from ostinato.cells.tridiagonal_inverse import FORMS, TridiagonalInverse
 from ostinato.core.cell import Cell
@@ -41,7 +41,7 @@ class LSSLCell(Cell):
         hidden_size: H, the features.
         state_size: N, states of each feature; None: H.
         channels: M, outputs of each feature.
-        measure: a name of `hippo`, or of `tridiagonal_inverse.FORMS` if A is learned, or A and B.
+        measure: a name of `hippo` or of `tridiagonal_inverse.FORMS`, or A and B.
         learn: "fixed", "shared" or "separate". A learned A that has one of these forms stays of
             that form; any other is learned entry by entry.
         learn_step: whether δ is learned.
@@ -54,7 +54,7 @@ class LSSLCell(Cell):
         dtype: of the parameters.
 
     Attributes:
-        rate: what δ is multiplied with: r for inputs that come r times as rarely as in training.
+        rate: what δ is multiplied with (), 1 at first; saved with the weights. See `resample`.
 
     Shapes: x (B, D); state (B, H, N); output (B, H·M), the channels of a feature side by side.
 
@@ -62,6 +62,8 @@ class LSSLCell(Cell):
         ArgumentError: if an option has no such value, or sizes do not fit.
         ShapeError: if A and B are not (N, N) and (N,).
     """
+
+    rate: Tensor
 
     def __init__(
         self,
@@ -90,7 +92,8 @@ class LSSLCell(Cell):
         self.input_size, self.hidden_size = input_size, hidden_size
         self.state_size, self.channels = size, channels
         self.step_min, self.step_max, self.step_init = step_min, step_max, step_init
-        self.discretisation, self.rate = discretisation, 1.0
+        self.discretisation = discretisation
+        self.register_buffer("rate", torch.ones((), **on))
         self.input: nn.Module = (
             nn.Linear(input_size, hidden_size, False, **on) if project else nn.Identity()
         )
@@ -110,6 +113,17 @@ class LSSLCell(Cell):
             nn.init.uniform_(self.log_step, low, high)
         else:
             self.log_step.copy_(torch.linspace(low, high, self.hidden_size))
+
+    @torch.no_grad()
+    def resample(self, rate: float) -> None:
+        """Read inputs whose steps are `rate` times as long as those of the training.
+
+        Raises:
+            ArgumentError: if the rate is not positive and finite.
+        """
+        if not 0 < rate < math.inf:
+            raise ArgumentError(f"The rate must be positive and finite; got {rate}.")
+        self.rate.fill_(rate)
 
     @property
     def step_size(self) -> Tensor:
@@ -136,7 +150,7 @@ class LSSLCell(Cell):
         """The options, for `print`."""
         return (
             f"state_size={self.state_size}, channels={self.channels}, "
-            f"discretisation={self.discretisation!r}, rate={self.rate:g}"
+            f"discretisation={self.discretisation!r}, rate={float(self.rate):g}"
         )
 
 
@@ -189,13 +203,20 @@ def _system(
     copies = features if learn == "separate" else None
     if learn != "fixed" and isinstance(measure, str) and measure in FORMS:
         return TridiagonalInverse(measure, size, copies, **on)
-    system = hippo(measure, size) if isinstance(measure, str) else measure
+    system = _named(measure, size) if isinstance(measure, str) else measure
     if system[0].shape != (size, size) or system[1].shape != (size,):
         raise ShapeError(
             f"A and B must be ({size}, {size}) and ({size},); got {list(system[0].shape)} and "
             f"{list(system[1].shape)}. state_size= says what N is."
         )
     return StateMatrix(system, learn != "fixed", copies, **on)
+
+
+def _named(measure: str, size: int) -> System:
+    if measure in MEASURES or measure not in FORMS:
+        return hippo(measure, size)
+    with torch.no_grad():
+        return TridiagonalInverse(measure, size, dtype=torch.float64).matrices()
 
 
 def _check_sizes(

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.cells import tridiagonal
-from ostinato.cells.discretise import alpha_of
+from ostinato.cells.discretise import alpha_of, widened
 from ostinato.cells.hippo import System, roots
 from ostinato.cells.state_matrix import StateMatrix, hold
 from ostinato.core.errors import ArgumentError, nearest
@@ -74,7 +74,7 @@ class TridiagonalInverse(StateMatrix):
 
     def matrices(self) -> System:
         """A (N, N) and B (N,), or (H, N, N) and (H, N)."""
-        inverse, _ = torch.linalg.inv_ex(tridiagonal.dense(self.diagonals))
+        inverse, _ = torch.linalg.inv_ex(widened(tridiagonal.dense(self.diagonals)))
         inner = inverse + torch.diag_embed(self.c)
         return -self.p[..., :, None] * inner * self.q[..., None, :], self.p * self.b
 
@@ -98,8 +98,8 @@ class TridiagonalInverse(StateMatrix):
         right = tridiagonal.multiply(self.diagonals, x / self.p[..., None])
         return tridiagonal.solve(middle, right) / self.q[..., None]
 
-    def structured(self, step: Tensor, method: str | float = "bilinear") -> System:
-        """What `discretised` gives, without a dense factorisation.
+    def check_structured(self, method: str | float) -> None:
+        """Raise unless `structured` can be had.
 
         Raises:
             ArgumentError: for "zoh", and where elimination would divide by 0.
@@ -107,9 +107,18 @@ class TridiagonalInverse(StateMatrix):
         if method == "zoh" or not bool(self.diagonal[..., 0].all()):
             raise ArgumentError(
                 "The structured path takes generalised bilinear transforms and a T whose first "
-                f"diagonal element is not 0, as in 'chebi' and 'chebii'; got {method!r} and "
-                f"{self.diagonal[..., 0].tolist()}. `discretised` takes all."
+                "diagonal element is not 0, as it is in 'chebi' and 'chebii'; got "
+                f"discretisation={method!r} and {self.diagonal[..., 0].tolist()}. Leave "
+                "structured=False, which takes all."
             )
+
+    def structured(self, step: Tensor, method: str | float = "bilinear") -> System:
+        """What `discretised` gives, without a dense factorisation.
+
+        Raises:
+            ArgumentError: as `check_structured`.
+        """
+        self.check_structured(method)
         alpha = alpha_of(method)
         one = torch.eye(self.p.shape[-1], dtype=step.dtype, device=step.device)
         one = one.expand(len(step), -1, -1)

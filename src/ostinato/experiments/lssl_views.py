@@ -57,7 +57,7 @@ def repeat_errors(steps: Sequence[float]) -> list[float]:
         x = (torch.sin(t) ** 2)[None, :, None].expand(-1, -1, 4)
         layer = LSSL(cell)
         once = layer(x)[0]
-        cell.rate = 0.5
+        cell.resample(0.5)
         twice = layer(x.repeat_interleave(2, 1))[0][:, 1::2]
         errors.append(float((once - twice).norm() / once.norm()))
     return errors

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -77,9 +79,11 @@ def test_groups_of_parameters():
 
 
 def test_a_discrete_net_cannot_be_resampled():
+    with pytest.raises(ArgumentError, match="positive and finite; got inf"):
+        net().resample(math.inf)
     with pytest.raises(ArgumentError, match="has the rate at which it was made"):
         net().discrete().resample(2.0)
-    with pytest.raises(ArgumentError, match="The rate must be positive; got 0"):
+    with pytest.raises(ArgumentError, match="The rate must be positive and finite; got 0"):
         net().resample(0)
 
 
@@ -94,3 +98,11 @@ def test_modes_agree_on_every_gradient(learn):
     for a, b in zip(*gradients, strict=True):
         assert a.any()
         torch.testing.assert_close(a, b, atol=1e-10, rtol=1e-8)
+
+
+def test_the_rate_is_saved_with_the_weights():
+    made, x = net(), torch.randn(2, 9, 2, dtype=F64)
+    made.resample(2.0)
+    copy = net()
+    copy.load_state_dict(made.state_dict())
+    torch.testing.assert_close(copy(x), made(x))

@@ -19,6 +19,7 @@ def test_options_of_a_published_shape_can_be_changed():
         ({"activation": "glu"}, "No activation is called 'glu'. Did you mean 'gelu'"),
         ({"norm": "none"}, "No norm is called 'none'"),
         ({"pool": "max"}, "No pool is called 'max'"),
+        ({"width": 0, "depth": -1}, "must be at least 1; got width=0, depth=-1"),
         ({"dropout": 1.0}, r"dropout must lie in \[0, 1\)"),
         ({"mix": False, "channels": 2}, "got channels=2, bidirectional=False"),
     ],

@@ -88,9 +88,9 @@ def test_half_the_step_and_every_input_twice_is_the_same_to_second_order():
         system.log_step.data.fill_(step).log_()
         t = step * torch.arange(int(10 / step), dtype=F64)
         x = torch.sin(t)[None, :, None].square().expand(-1, -1, 3)
-        system.rate = 1.0
+        system.resample(1.0)
         once = LSSL(system)(x)[0]
-        system.rate = 0.5
+        system.resample(0.5)
         twice = LSSL(system)(x.repeat_interleave(2, 1))[0][:, 1::2]
         errors.append(((once - twice).norm() / once.norm()).item())
     assert errors[0] / errors[1] == pytest.approx(4, rel=0.1)
@@ -162,7 +162,7 @@ def test_what_is_fixed_is_computed_once_until_it_changes():
     layer(x)[0].sum().backward()
     assert layer.vectors(8)[1] is kept
     changes = [
-        lambda: setattr(system, "rate", 2.0),
+        lambda: system.resample(2.0),
         lambda: system.log_step.copy_(system.log_step - 1),
         lambda: system.system.A.mul_(0.5),
         lambda: layer.to(torch.float32),
@@ -203,5 +203,9 @@ def test_options_that_do_not_fit_are_refused():
         LSSL(cell(), "conv")
     with pytest.raises(ArgumentError, match="structured=True needs a learned A"):
         LSSL(cell(learn="fixed"), structured=True)
+    with pytest.raises(ArgumentError, match="got discretisation='zoh'"):
+        LSSL(cell(learn="shared", discretisation="zoh"), structured=True)
+    with pytest.raises(EngineError, match="no Fourier transform of 16 bits"):
+        LSSL(LSSLCell(3, 4), "convolution").bfloat16()(torch.randn(2, 5, 3).bfloat16())
     with pytest.raises(ShapeError, match="The given state is float64"):
         LSSL(cell())(torch.randn(2, 5, 3, dtype=F64), torch.zeros(2, 4, 5, dtype=F64))

@@ -47,3 +47,14 @@ def test_a_small_matrix_is_not_limited():
 def test_an_unknown_form_is_answered_with_the_nearest():
     with pytest.raises(ArgumentError, match="Did you mean 'householder'"):
         transition_numbers("housholder", 2)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_numbers_of_16_bits_are_factorised_in_32(form):
+    numbers = draw(form, 3, 1.0).detach().float()
+    narrow = stable_transition(form, numbers.bfloat16(), 3)
+    assert narrow.dtype == torch.bfloat16
+    exact = stable_transition(form, numbers.bfloat16().float(), 3)
+    torch.testing.assert_close(narrow, exact.bfloat16())
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(stable_transition(form, numbers.bfloat16().float(), 3), exact)

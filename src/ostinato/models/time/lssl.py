@@ -70,17 +70,15 @@ class LSSLNet(SequenceModel):
         """Read inputs whose steps are `rate` times as long as those of the training.
 
         Raises:
-            ArgumentError: if the rate is not positive, or the net is discrete.
+            ArgumentError: if the rate is not positive and finite, or the net is discrete.
         """
-        if not rate > 0:
-            raise ArgumentError(f"The rate must be positive; got {rate}.")
         if not self.cells():
             raise ArgumentError(
                 "A discrete net has the rate at which it was made: resample the net that it is a "
                 "copy of, and call discrete() again."
             )
         for cell in self.cells():
-            cell.rate = rate
+            cell.resample(rate)
 
     def discrete(self) -> LSSLNet:
         """A copy for streams: every Ā and B̄ is computed once, from today's parameters and rate."""

@@ -75,6 +75,9 @@ class LSSLConfig:
     structured: bool = False
 
     def __post_init__(self) -> None:
+        sizes = ("inputs", "outputs", "width", "state", "depth", "channels")
+        if wrong := [f"{name}={getattr(self, name)}" for name in sizes if getattr(self, name) < 1]:
+            raise ArgumentError(f"{', '.join(sizes)} must be at least 1; got {', '.join(wrong)}.")
         chosen = {"activation": ACTIVATIONS, "norm": ("pre", "post"), "pool": _POOLS}
         for name, known in chosen.items():
             value = getattr(self, name)

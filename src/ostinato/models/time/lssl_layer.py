@@ -58,11 +58,8 @@ class LSSL(SequenceLayer):
         super().__init__()
         if mode not in MODES:
             raise ArgumentError(f"mode must be one of {MODES}; got {mode!r}.")
-        if structured and not isinstance(cell.system, TridiagonalInverse):
-            raise ArgumentError(
-                "structured=True needs a learned A of the form −P (T^{-1} + diag(c)) Q: give the "
-                "cell learn='shared' or 'separate' and one of the measures of that form."
-            )
+        if structured:
+            _check_structure(cell)
         self.recurrence = RNN(cell, engine, reverse=reverse)
         self.mode, self.reverse, self.structured = mode, reverse, structured
         self._held: tuple[Any, ...] = ()
@@ -111,12 +108,13 @@ class LSSL(SequenceLayer):
         changes.
         """
         cell = self.cell
-        sources = (*cell.system.buffers(), *cell.system.parameters(), cell.log_step)
+        system = cell.system
+        sources = (*system.buffers(), *system.parameters(), cell.log_step, cell.rate)
         if torch.compiler.is_compiling() or any(map(_moving, sources)):
             return self._vectors(length)
         # The tensors are compared by identity and version, and held so that none is replaced
         # by another at the same place; a new dtype or device comes with new tensors.
-        key = (length, cell.rate, cell.discretisation, *(each._version for each in sources))
+        key = (length, cell.discretisation, *(each._version for each in sources))
         if not self._held or self._held[0] != key or any(map(_other, self._held[1], sources)):
             # Made in inference mode, they could not serve a later training step.
             with torch.inference_mode(False), torch.no_grad():
@@ -162,12 +160,23 @@ class LSSL(SequenceLayer):
         return f"mode={self.mode!r}, structured={self.structured}"
 
 
+def _check_structure(cell: LSSLCell) -> None:
+    if not isinstance(cell.system, TridiagonalInverse):
+        raise ArgumentError(
+            "structured=True needs a learned A of the form −P (T^{-1} + diag(c)) Q: give the "
+            "cell learn='shared' or 'separate' and one of the measures of that form."
+        )
+    cell.system.check_structured(cell.discretisation)
+
+
 def _obstacle(x: Tensor, options: Options) -> str | None:
     """Why a call cannot be a convolution, or None."""
     if options.resets is not None:
         return "resets put the state back inside a row"
     if options.return_states:
         return "it has no states of single steps to return"
+    if x.element_size() < 4:
+        return "there is no Fourier transform of 16 bits"
     if options.checkpoint:
         return "there are no states to recompute; its kernels take H·N·T numbers"
     return None if x.shape[1] else "there are no steps"

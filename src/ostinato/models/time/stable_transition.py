@@ -19,6 +19,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ostinato.cells.discretise import widened
 from ostinato.core.errors import ArgumentError, nearest
 
 __papers__ = ("plstm",)
@@ -49,8 +50,10 @@ def stable_transition(form: str, numbers: Tensor, size: int) -> Tensor:
         size: J.
     """
     squares, build = _FORMS[form]
-    free = torch.unflatten(numbers[..., : squares * size**2], -1, (squares, size, size))
-    return build(free, torch.tanh(5 * numbers[..., squares * size**2 :]))
+    with torch.autocast(numbers.device.type, enabled=False):
+        wide = widened(numbers)
+        free = torch.unflatten(wide[..., : squares * size**2], -1, (squares, size, size))
+        return build(free, torch.tanh(5 * wide[..., squares * size**2 :])).to(numbers.dtype)
 
 
 def _svd(free: Tensor, diagonal: Tensor) -> Tensor:
