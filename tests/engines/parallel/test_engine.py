@@ -10,6 +10,7 @@ from ostinato.core.errors import EngineError
 from ostinato.core.registry import recorded_decisions
 from ostinato.core.state import leaves
 from ostinato.engines.parallel import engine, sequential
+from ostinato.wrap import MixedPrecision
 
 from .loop import assert_near
 from .steps import AFFINE, NONLINEAR, Chaotic, Gated, Rotation
@@ -103,13 +104,38 @@ def test_too_many_elements_that_depend_on_each_other_are_declined():
         (lambda h, x: (h.detach() + x, h), torch.zeros(2, 4), "differ from those of the step"),
         (lambda h, x: (h.flip(0) + x, h), torch.zeros(2, 4), "rows cannot be solved apart"),
         (lambda h, x: (h + x, h), torch.zeros(2, 4, dtype=torch.complex64), "of real numbers"),
-        (lambda h, x: (h + x, h), torch.zeros(2, 4).bfloat16(), "float32 throughout"),
+        (
+            lambda h, x: ((h[0] + x, h[1]), x),
+            (torch.zeros(2, 4), torch.zeros(2, 4).bfloat16()),
+            "of one precision throughout",
+        ),
         (lambda h, x: (h + x.sum(), h), torch.zeros(()), "no common batch axis"),
     ],
 )
 def test_reasons_to_decline(step, init, reason):
     with pytest.raises(EngineError, match=reason):
         ost.scan(step, init, torch.ones(3, 2, 4), engine="parallel")
+
+
+@pytest.mark.parametrize("way", ["mixed", "stored", "autocast"])
+@pytest.mark.parametrize("name", ["MinGRU", "Elman", "ParaLSTM"])
+def test_sixteen_bits_are_solved_in_float32(name, way):
+    cell, x = make_cell(name, 5, 4), torch.randn(3, 30, 5)
+    exact = ost.RNN(cell, "reference")(x)[0].detach()
+    if way != "autocast":
+        x, cell = x.bfloat16(), (MixedPrecision(cell) if way == "mixed" else cell).bfloat16()
+    x.requires_grad_()
+    results = []
+    for engine_name in ("parallel", "reference"):
+        with torch.autocast("cpu", torch.bfloat16, enabled=way == "autocast"), ost.newton() as told:
+            y, state = ost.RNN(cell, engine_name)(x)
+        assert all(solve.engine is None for solve in told)
+        total = y.float().square().sum() + sum(leaf.float().sum() for leaf in leaves(state))
+        grads = torch.autograd.grad(total, [x, *cell.parameters()])
+        results.append([y, *leaves(state), *grads])
+    assert_near(*results, 0.03)
+    # No state is rounded on its way from step to step.
+    assert_near([results[0][0].float()], [exact], 0.02)
 
 
 def test_nan_before_a_reset_stays_there():

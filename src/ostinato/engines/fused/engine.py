@@ -20,19 +20,20 @@ from ostinato.compiler.fission import Fission, Kind
 from ostinato.compiler.fission import split as split_step
 from ostinato.compiler.plan import PlanCache
 from ostinato.compiler.stages import Stages, stages
-from ostinato.compiler.trace import Trace, TraceError, trace
+from ostinato.compiler.trace import TraceError, trace
 from ostinato.core.errors import EngineError
 from ostinato.core.estimate import Estimate
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt, note
 from ostinato.core.state import State, index, leaves, map_state, split
+from ostinato.engines.autocast import autocast_inside
 from ostinato.engines.fused import operator
 from ostinato.engines.fused.backend import Backend, backend
 from ostinato.engines.fused.gradient import Call, Fused, forward, rows_contiguous
 from ostinato.engines.fused.layout import LowerError, from_rows, to_rows
 from ostinato.engines.fused.loop import Loop
 from ostinato.engines.fused.lower import lower
-from ostinato.engines.fused.verify import disagreement
+from ostinato.engines.fused.verify import disagreement, rounding
 from ostinato.engines.rates import rates
 
 
@@ -158,7 +159,7 @@ class FusedLoop:
 
     def _planned(self, recurrence: Recurrence) -> Plan | str:
         device = _device(recurrence.init)
-        recurrence = _under_autocast(recurrence.without_masks(), device)
+        recurrence = autocast_inside(recurrence.without_masks(), device)
         with torch.autocast(device, enabled=False):
             return self._plans.get(recurrence)
 
@@ -265,22 +266,6 @@ def _unsupported(recurrence: Recurrence, states: list[Tensor], inputs: list[Tens
     return None
 
 
-def _under_autocast(recurrence: Recurrence, device: str) -> Recurrence:
-    """Under autocast, the same with a step that enters it by itself and keeps its carry's dtype."""
-    if not torch.is_autocast_enabled(device):
-        return recurrence
-    dtype = torch.get_autocast_dtype(device)
-
-    def step(carry: State, x: Any) -> tuple[State, Any]:
-        # Without its cache, in which a trace would leave tensors that have no numbers.
-        with torch.autocast(device, dtype, cache_enabled=False):
-            new, y = recurrence.step(carry, x)
-        return map_state(lambda a, b: a.to(b.dtype), new, carry), y
-
-    identity = recurrence.identity and (*recurrence.identity, dtype)
-    return replace(recurrence, step=step, identity=identity)
-
-
 def _plan(recurrence: Recurrence, backend: Backend) -> Plan | str:
     """Trace, split, lower and compile; or the reason why not."""
     module = recurrence.identity[0] if recurrence.identity else None
@@ -297,16 +282,9 @@ def _plan(recurrence: Recurrence, backend: Backend) -> Plan | str:
         backend.prepare(parts)
         plan = Plan(fission, parts, kernel, backend)
         run = partial(_evaluate, plan)
-        return disagreement(recurrence, plan.tensors, run, _tolerance(traced)) or plan
+        return disagreement(recurrence, plan.tensors, run, rounding(traced)) or plan
     except (TraceError, LowerError, EngineError) as error:
         return str(error)
-
-
-def _tolerance(traced: Trace) -> float:
-    """How far a step may be from itself computed in higher precision."""
-    values = [node.meta.get("val") for node in traced.nodes]
-    dtypes = {v.dtype for v in values if isinstance(v, Tensor) and v.is_floating_point()}
-    return 8 * max((torch.finfo(dtype).eps for dtype in dtypes), default=0.0)
 
 
 def _hooked(module: torch.nn.Module) -> bool:

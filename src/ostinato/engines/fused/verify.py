@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ostinato.compiler.trace import Trace
 from ostinato.core.errors import OstinatoError
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.state import State, index, leaves, map_state
@@ -63,6 +64,13 @@ def disagreement(
                     "switch gradients off, or define a gradient of its own"
                 )
     return None
+
+
+def rounding(traced: Trace) -> float:
+    """How far a step may be from itself computed in higher precision."""
+    values = [node.meta.get("val") for node in traced.nodes]
+    dtypes = {v.dtype for v in values if isinstance(v, Tensor) and v.is_floating_point()}
+    return 8 * max((torch.finfo(dtype).eps for dtype in dtypes), default=0.0)
 
 
 def _small(recurrence: Recurrence) -> Recurrence:

@@ -23,13 +23,15 @@ from ostinato.compiler.stages import Stages, stages
 from ostinato.compiler.structure import Structure, structure
 from ostinato.compiler.tangent import tangent
 from ostinato.compiler.trace import TraceError, trace
+from ostinato.compiler.widen import wide, widen
 from ostinato.core.errors import OstinatoError
 from ostinato.core.estimate import Estimate, on_device
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt, Engine, engines, note
 from ostinato.core.state import State, index, leaves, map_state
 from ostinato.core.statistics import report
-from ostinato.engines.fused.verify import disagreement
+from ostinato.engines.autocast import autocast_inside
+from ostinato.engines.fused.verify import disagreement, rounding
 from ostinato.engines.parallel.evaluate import Plan, evaluate
 from ostinato.engines.parallel.expected import History, expected
 from ostinato.engines.parallel.linearise import groups
@@ -65,8 +67,14 @@ class Parallel:
         reason = _unsupported(recurrence)
         if reason is not None:
             return reason
-        plan = self._plans.get(_plain(recurrence))
+        plan = self._planned(recurrence)
         return plan if isinstance(plan, str) else None
+
+    def _planned(self, recurrence: Recurrence) -> Plan | str:
+        device = leaves(recurrence.init)[0].device.type
+        recurrence = autocast_inside(_plain(recurrence), device)
+        with torch.autocast(device, enabled=False):
+            return self._plans.get(recurrence)
 
     def hesitate(self, recurrence: Recurrence) -> Doubt | None:
         """A step of unknown identity is traced at every call; Newton's method takes many passes."""
@@ -74,7 +82,7 @@ class Parallel:
             reason = "a plain function is traced anew at every call, which pays for long sequences"
             return Doubt(reason, -2)
         if _unsupported(recurrence) is None:
-            plan = self._plans.get(_plain(recurrence))
+            plan = self._planned(recurrence)
             if isinstance(plan, Plan) and not plan.affine and not self._known(recurrence):
                 return Doubt("not affine in the state; Newton's method has to be asked for", -3)
         return None
@@ -90,15 +98,22 @@ class Parallel:
 
     def estimate(self, recurrence: Recurrence) -> Estimate | None:
         """The time of a scan, or of as many as Newton's method took before."""
-        plan = self._plans.get(_plain(recurrence))
+        plan = self._planned(recurrence)
         assert isinstance(plan, Plan)
         iterations = 1.0 if plan.affine else self._history.iterations(recurrence)
         return None if iterations is None else expected(plan, recurrence, iterations)
 
     def run(self, recurrence: Recurrence) -> tuple[State, Any]:
         """The last carry and the outputs, leaves (T, ...)."""
-        plan = self._plans.get(_plain(recurrence))
+        plan = self._planned(recurrence)
         assert isinstance(plan, Plan)
+        device = leaves(recurrence.init)[0].device.type
+        recurrence = autocast_inside(recurrence, device)
+        with torch.autocast(device, enabled=False):
+            return self._in_windows(plan, recurrence)
+
+    def _in_windows(self, plan: Plan, recurrence: Recurrence) -> tuple[State, Any]:
+        """Window after window."""
         carry, outputs = recurrence.init, list[Any]()
         for steps in _windows(plan, recurrence, None if plan.affine else current().window):
             part = replace(_cut(recurrence, steps), init=carry)
@@ -170,8 +185,8 @@ def _unsupported(recurrence: Recurrence) -> str | None:
         return "the states of all steps are found together, so that none can be left out"
     if not states or not all(leaf.is_floating_point() for leaf in states):
         return "the state must be of real numbers"
-    if len({leaf.dtype for leaf in states}) != 1 or states[0].dtype.itemsize < 4:
-        return "the state must be float32 throughout, or float64 throughout"
+    if len({leaf.dtype for leaf in states}) != 1:
+        return "the state must be of one precision throughout"
     rows = {leaf.shape[0] for leaf in states if leaf.dim()} | {
         leaf.shape[1] for leaf in leaves(recurrence.xs) if leaf.dim() > 1
     }
@@ -179,8 +194,6 @@ def _unsupported(recurrence: Recurrence) -> str | None:
         return "the state and the inputs have no common batch axis"
     if recurrence.steps == 0 or rows == {0}:
         return "there are no steps, or no rows"
-    if torch.is_autocast_enabled(states[0].device.type):
-        return "under autocast the precision changes inside the step"
     if torch._C._functorch.peek_interpreter_stack() is not None:
         return "torch.func transforms need a step of torch operations"
     if torch.autograd.forward_ad._current_level >= 0:
@@ -206,6 +219,7 @@ def _plan(recurrence: Recurrence) -> Plan | str:
     if reason is not None:
         return reason
     parts = stages(fission)
+    widen(parts.core)
     plan = Plan(fission, parts, _tangent(parts, recurrence), groups(found), found.affine)
     plan = replace(plan, lowered=_lowered(plan, recurrence))
     passes = max(group.passes for group in plan.groups)
@@ -214,7 +228,8 @@ def _plan(recurrence: Recurrence) -> Plan | str:
     tensors = list(traced.constants.values())
     solve = affine_states if found.affine else partial(newton_states, options=Newton(), solves=[])
     try:
-        return disagreement(recurrence, tensors, partial(evaluate, plan, solve=solve)) or plan
+        run = partial(evaluate, plan, solve=solve)
+        return disagreement(recurrence, tensors, run, rounding(traced)) or plan
     except OstinatoError as error:
         # Whoever runs the step will say so too.
         return f"the step breaks its contract: {error}"
@@ -235,7 +250,7 @@ def _tangent(parts: Stages, recurrence: Recurrence) -> fx.GraphModule:
     """Of the core, by the example of the first step."""
     fixed, carry = parts.constants(), leaves(recurrence.init)
     fed = parts.inputs(len(carry[0]), *pytree.tree_leaves(index(recurrence.xs, 0)), *fixed)
-    return tangent(parts.core, carry, fed, fixed)
+    return tangent(parts.core, *([wide(value) for value in each] for each in (carry, fed, fixed)))
 
 
 def _unsolvable(found: Structure) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, fx
@@ -11,9 +11,10 @@ from torch.utils import _pytree as pytree
 
 from ostinato.compiler.fission import Fission
 from ostinato.compiler.stages import Stages
+from ostinato.compiler.widen import wide
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.sequence import zero_padding
-from ostinato.core.state import State, leaves
+from ostinato.core.state import State, leaves, map_state
 from ostinato.engines.parallel.linearise import Core, Group
 from ostinato.engines.parallel.system import System
 
@@ -78,17 +79,21 @@ def evaluate(
             push=lambda carry, along: plan.tangent(*carry, *along, *given),
         )
 
-    given = (*fed, *constants)
+    init, fresh = (map_state(wide, each) for each in (recurrence.init, recurrence.fresh))
+    solved = replace(recurrence, init=init, fresh=fresh)
+    wide_fed, wide_constants = list(map(wide, fed)), list(map(wide, constants))
+    given = (*wide_fed, *wide_constants)
     core = bind(given)
-    kernels = plan.kernels(recurrence, fed, constants)
-    system = System(core, plan.groups, recurrence, kernels, given, bind)
+    kernels = plan.kernels(solved, wide_fed, wide_constants)
+    system = System(core, plan.groups, solved, kernels, given, bind)
     states = solve(system)
     exports = _exports(fission, core, states, system.before(states))
     ys = plan.stages.outputs(steps * rows, *exports, *fed, *constants)
     shaped = [None if y is None else y.unflatten(0, (steps, rows)) for y in ys]
     end = 0 if recurrence.reverse else -1
+    last = pytree.tree_unflatten([h[end] for h in states], pytree.tree_structure(init))
     return (
-        pytree.tree_unflatten([h[end] for h in states], pytree.tree_structure(recurrence.init)),
+        map_state(lambda leaf, first: leaf.to(first.dtype), last, recurrence.init),
         pytree.tree_unflatten(shaped, fission.trace.output_spec),
     )
 
@@ -99,8 +104,11 @@ def _exports(
     """What the output stage reads of the core; it is run again only for more than the carry."""
     carry, new = fission.trace.carry, fission.trace.new_carry
     if all(node in new or node in carry for node in fission.exports):
-        return [
+        found = [
             (states[new.index(node)] if node in new else before[carry.index(node)]).flatten(0, 1)
             for node in fission.exports
         ]
-    return core.run([leaf.flatten(0, 1) for leaf in before])[len(new) :]
+    else:
+        found = core.run([leaf.flatten(0, 1) for leaf in before])[len(new) :]
+    pairs = zip(found, fission.exports, strict=True)
+    return [value.to(node.meta["val"].dtype) for value, node in pairs]
