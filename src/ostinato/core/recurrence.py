@@ -107,8 +107,13 @@ def count_steps(xs: Any, dim: int) -> int:
     """T, the common size of all leaves of `xs` along `dim`.
 
     Raises:
-        ShapeError: if there are no leaves, or they disagree.
+        ShapeError: if there are no leaves, they disagree, or one is no tensor.
     """
+    for leaf in leaves(xs):
+        if not isinstance(leaf, Tensor):
+            raise ShapeError(
+                f"All inputs must be tensors; got {type(leaf).__name__}: use torch.as_tensor."
+            )
     # No set: torch.compile would fix the numbers that go into one.
     sizes = [leaf.shape[dim] for leaf in leaves(xs) if leaf.dim() > dim]
     if not sizes or len(sizes) < len(leaves(xs)) or any(size != sizes[0] for size in sizes):

@@ -200,3 +200,13 @@ def test_errors_say_what_is_needed():
         affine_scan(a, b, kind="diagonal", lengths=[5, 0, 0])
     with pytest.raises(ShapeError, match=r"resets must be \(3, 4\)"):
         affine_scan(a, b, kind="diagonal", resets=torch.zeros(4, 3, dtype=torch.bool))
+    with pytest.raises(ShapeError, match="a must be a tensor; got list"):
+        affine_scan([1.0], b, kind="diagonal")
+
+
+def test_lists_are_masks_too():
+    a, b, init = random("diagonal", 4)
+    masks = {"lengths": [4, 2, 3], "resets": [[False, True, False, True]] * 3}
+    found = affine_scan(a, b, init, kind="diagonal", **masks)
+    masks = {name: torch.tensor(mask) for name, mask in masks.items()}
+    assert torch.equal(found, affine_scan(a, b, init, kind="diagonal", **masks))

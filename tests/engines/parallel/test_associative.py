@@ -102,3 +102,5 @@ def test_errors_say_what_is_needed():
         ost.associative_scan(lambda a, b: (a, b), x)
     with pytest.raises(ShapeError, match=r"float32\[2, 1\], expected float32\[2, 3\]"):
         ost.associative_scan(lambda a, b: a[:, :1], x)
+    with pytest.raises(ShapeError, match="All inputs must be tensors; got int"):
+        ost.associative_scan(torch.add, [1, 2])

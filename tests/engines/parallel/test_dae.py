@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import ostinato as ost
-from ostinato.core.errors import EngineError
+from ostinato.core.errors import ArgumentError, EngineError, ShapeError
 from ostinato.engines.parallel.dae import solve_dae
 
 from .loop import assert_near
@@ -85,3 +85,13 @@ def test_what_has_no_solution_is_told():
 
     with pytest.raises(EngineError, match="differential-algebraic equation was not solved"):
         solve_dae(residual, torch.ones(1, 1), torch.linspace(0, 1, 5))
+
+
+def test_what_it_cannot_use_is_refused():
+    init, times = torch.ones(1, 1), torch.linspace(0, 1, 5)
+    with ost.newton("quasi"), pytest.raises(ArgumentError, match="solve_dae has no use for method"):
+        solve_dae(lambda dy, y, x: dy + y, init, times)
+    with pytest.raises(ShapeError, match="residual must return a tensor like y"):
+        solve_dae(lambda dy, y, x: y.sum(1), init, times)
+    with pytest.raises(ShapeError, match="guess must be a trajectory"):
+        solve_dae(lambda dy, y, x: dy + y, init, times, guess=torch.zeros(3, 1, 1))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import ostinato as ost
-from ostinato.core.errors import EngineError, ShapeError
+from ostinato.core.errors import ArgumentError, EngineError, ShapeError
 from ostinato.engines.parallel.newton import Outcome
 from ostinato.engines.parallel.ode import solve_ode
 
@@ -147,13 +147,45 @@ def test_what_is_not_solved_is_told():
     with ost.newton() as solves, pytest.raises(EngineError, match="was not solved: Newton"):
         solve_ode(lambda y, x: y**2, init, times)
     assert solves[0].outcome is not Outcome.CONVERGED
+    assert "residual" not in str(solves[0])
+    assert "correction" in str(solves[0])
 
 
-def test_shapes_are_checked():
-    init = torch.ones(2, 3)
-    for times, xs in ((torch.rand(5, 3), None), (torch.rand(5), torch.rand(4, 2))):
-        with pytest.raises(ShapeError, match="must be"):
-            solve_ode(lambda y, x: -y, init, times, xs)
+GOOD = {
+    "field": lambda y, x: -y, "init": torch.ones(2, 3), "times": torch.rand(5), "xs": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"times": torch.rand(5, 3)}, "times must be"),
+        ({"times": [0, 1]}, "times must be a tensor; got list"),
+        ({"xs": torch.rand(4, 2)}, "xs must be given at each"),
+        ({"init": torch.ones(2, 3).half()}, "init must be float32 or float64"),
+        ({"init": torch.ones(2, 3, dtype=torch.long)}, "init must be float32 or float64"),
+        ({"guess": torch.zeros(3, 2, 3)}, r"a trajectory \[5, 2, 3\]; got \[3, 2, 3\]"),
+        ({"field": lambda y, x: y.sum(1)}, "field must return a tensor like y"),
+        ({"field": lambda y, x: -y.double()}, "got .* torch.float64"),
+        ({"field": lambda y, x: None}, "got NoneType"),
+    ],
+)
+def test_arguments_are_checked(wrong, reason):
+    with pytest.raises(ShapeError, match=reason):
+        solve_ode(**{**GOOD, **wrong})
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"damping": 1.0}, {"window": 10}, {"guess": lambda recurrence: None}],
+    ids=lambda option: next(iter(option)),
+)
+def test_options_without_a_meaning_are_refused(option):
+    with (
+        ost.newton(**option),
+        pytest.raises(ArgumentError, match=f"no use for {next(iter(option))}"),
+    ):
+        solve_ode(**GOOD)
 
 
 def test_one_time_is_the_beginning():

@@ -57,7 +57,7 @@ def affine_scan(
     kind: str,
     reverse: bool = False,
     lengths: Tensor | Sequence[int] | None = None,
-    resets: Tensor | None = None,
+    resets: Tensor | Sequence[Sequence[bool]] | None = None,
 ) -> Tensor:
     """Solve a linear recurrence for all steps.
 
@@ -102,7 +102,7 @@ def affine_scan(
     if lengths is not None:
         valid = valid_steps(torch.as_tensor(lengths).to(b.device), batch, steps)
     if resets is not None:
-        restart = restart_steps(resets.to(b.device), batch, steps, reverse)
+        restart = restart_steps(torch.as_tensor(resets).to(b.device), batch, steps, reverse)
     return recur(*prepare(a, b, init, kind, reverse, valid, restart))
 
 
@@ -184,6 +184,11 @@ def check(a: Tensor, b: Tensor, init: Tensor | None, kind: str) -> None:
     if kind not in KINDS:
         raise ArgumentError(f"No kind of A is called {kind!r}. {nearest(kind, KINDS)}")
     found = KINDS[kind]
+    for name, given in (("a", a), ("b", b), ("init", init)):
+        if not isinstance(given, Tensor | None):
+            raise ShapeError(
+                f"{name} must be a tensor; got {type(given).__name__}: use torch.as_tensor."
+            )
     if not found.least <= b.dim() <= found.most:
         raise ShapeError(
             f"A {kind} affine scan needs b {found.b}, time first; got b {list(b.shape)}."

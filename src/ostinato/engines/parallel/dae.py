@@ -23,7 +23,14 @@ from ostinato.core.state import map_state
 from ostinato.engines.parallel.affine_map import Matrices
 from ostinato.engines.parallel.course import Course
 from ostinato.engines.parallel.linearise import METHODS
-from ostinato.engines.parallel.trajectory import increments, jacobian, solve_trajectory
+from ostinato.engines.parallel.trajectory import (
+    beginning,
+    increments,
+    jacobian,
+    like_state,
+    options_of,
+    solve_trajectory,
+)
 
 __papers__ = ("deer",)
 
@@ -36,7 +43,8 @@ def solve_dae(
 ) -> Tensor:
     """Solve F(y', y, x(t)) = 0 from y(t_0) = init, at all times together.
 
-    Tolerance and iterations are those of `ost.newton`.
+    Tolerance and iterations are those of `ost.newton`; the tolerance is of the last correction,
+    relative to the largest state, by default 1e-5 in float32 and 1e-10 in float64.
 
     Args:
         residual: F; its derivative in y_i must have an inverse.
@@ -50,9 +58,11 @@ def solve_dae(
         that F uses.
 
     Raises:
-        ShapeError: if times, init and xs do not fit together.
+        ShapeError: if times, init, xs and guess, or what `residual` returns, do not fit together.
+        ArgumentError: inside `ost.newton` with another option than those.
         EngineError: if the iterations do not converge.
     """
+    options = options_of("solve_dae", ("tolerance", "iterations"))
     delta = increments(times, init, xs).expand(-1, len(init), 1)
     later_xs = map_state(lambda leaf: leaf[1:].flatten(0, 1), xs)
     flat_delta, form = delta.flatten(0, 1), Matrices()
@@ -62,7 +72,8 @@ def solve_dae(
         old, new = (part.flatten(0, 1) for part in (states[:-1], states[1:]))
 
         def equation(before: Tensor, after: Tensor) -> Tensor:
-            return residual((after - before) / flat_delta, after, later_xs)
+            found = residual((after - before) / flat_delta, after, later_xs)
+            return like_state("residual", found, after)
 
         m0 = jacobian(lambda after: equation(old, after), states[1:], METHODS["full"])
         m1 = jacobian(lambda before: equation(before, new), states[:-1], METHODS["full"])
@@ -73,7 +84,5 @@ def solve_dae(
         a, change = solved[..., :-1].detach(), solved[..., -1]
         return Course(form), a, states[1:] - form.apply(a, states[:-1]) - change
 
-    begin = init.expand(len(times), *init.shape)
-    if guess is not None:
-        begin = torch.cat([init[None], guess[1:]])
-    return solve_trajectory(linearised, begin, "The differential-algebraic equation")
+    begin = beginning(init, len(times), guess)
+    return solve_trajectory(linearised, begin, "The differential-algebraic equation", options)

@@ -112,6 +112,7 @@ class Solve:
         steps: how many there are.
         engine: the engine that evaluated the window instead, if it was not solved.
         form: generated code that ran the iterations, in words.
+        measure: what `residuals` are, if they are something else.
     """
 
     outcome: Outcome
@@ -120,6 +121,7 @@ class Solve:
     steps: int = 0
     engine: str | None = None
     form: str | None = None
+    measure: str = "residual"
 
     @property
     def iterations(self) -> int:
@@ -137,7 +139,7 @@ class Solve:
         how = f"; {self.form}" if self.form else ""
         return (
             f"Newton, {where}: {self.outcome.value} after {self.iterations} iterations, "
-            f"residual {self.residual:.1e}{how}{instead}"
+            f"{self.measure} {self.residual:.1e}{how}{instead}"
         )
 
 

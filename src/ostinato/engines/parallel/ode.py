@@ -16,14 +16,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ostinato.core.state import map_state
 from ostinato.engines.parallel.affine_map import Form, Matrices, Pointwise
 from ostinato.engines.parallel.course import Course
-from ostinato.engines.parallel.solves import current
-from ostinato.engines.parallel.trajectory import increments, jacobian, solve_trajectory
+from ostinato.engines.parallel.trajectory import (
+    beginning,
+    increments,
+    jacobian,
+    like_state,
+    options_of,
+    solve_trajectory,
+)
 
 __papers__ = ("deer",)
 
@@ -37,7 +42,8 @@ def solve_ode(
     """Solve y' = f(y, x(t)), y(t_0) = init, at all times together.
 
     The equation must not be stiff from one time to the next: ∂f/∂y · Δ well below 3. Method,
-    tolerance and iterations are those of `ost.newton`.
+    tolerance and iterations are those of `ost.newton`; the tolerance is of the last correction,
+    relative to the largest state, by default 1e-5 in float32 and 1e-10 in float64.
 
         times = torch.linspace(0, 10, 1001)
         y = solve_ode(lambda y, x: y @ rotation, torch.tensor([[1.0, 0.0]]), times)
@@ -54,23 +60,28 @@ def solve_ode(
         that f uses.
 
     Raises:
-        ShapeError: if times, init and xs do not fit together.
+        ShapeError: if times, init, xs and guess, or what `field` returns, do not fit together.
+        ArgumentError: inside `ost.newton` with another option than those.
         EngineError: if the iterations do not converge.
     """
-    delta, method = increments(times, init, xs), current().jacobian
+    options = options_of("solve_ode", ("method", "tolerance", "iterations"))
+    delta, method = increments(times, init, xs), options.jacobian
     steps, rows = len(times), len(init)
     flat_xs = map_state(lambda leaf: leaf.flatten(0, 1), xs)
     form: Form = Pointwise() if method.pointwise else Matrices()
 
+    def change(y: Tensor) -> Tensor:
+        return like_state("field", field(y, flat_xs), y)
+
     def linearised(states: Tensor) -> tuple[Course, Tensor, Tensor]:
         states = states.detach()
-        g = -jacobian(lambda y: field(y, flat_xs), states, method)
-        values = field(states.flatten(0, 1), flat_xs).view(steps, rows, -1)
+        g = -jacobian(change, states, method)
+        values = change(states.flatten(0, 1)).view(steps, rows, -1)
         z = values + form.apply(g, states)
         return Course(form), *_interval(form, _middle(g), _middle(z), delta)
 
-    begin = init.expand(steps, *init.shape) if guess is None else torch.cat([init[None], guess[1:]])
-    return solve_trajectory(linearised, begin, "The differential equation")
+    begin = beginning(init, steps, guess)
+    return solve_trajectory(linearised, begin, "The differential equation", options)
 
 
 def _interval(form: Form, g: Tensor, z: Tensor, delta: Tensor) -> tuple[Tensor, Tensor]:

@@ -30,7 +30,7 @@ def sharded_affine_scan(
     kind: str,
     reverse: bool = False,
     lengths: Tensor | Sequence[int] | None = None,
-    resets: Tensor | None = None,
+    resets: Tensor | Sequence[Sequence[bool]] | None = None,
     group: Any = None,
 ) -> Tensor:
     """`affine_scan` of a sequence that is cut along time among the processes of a group.
@@ -113,7 +113,7 @@ def _joined(course: Course, a: Tensor, b: Tensor, init: Tensor) -> tuple[Tensor,
 def _masks(
     b: Tensor,
     lengths: Tensor | Sequence[int] | None,
-    resets: Tensor | None,
+    resets: Tensor | Sequence[Sequence[bool]] | None,
     reverse: bool,
     group: Any,
 ) -> tuple[Tensor | None, Tensor | None]:
@@ -125,9 +125,10 @@ def _masks(
         lengths = torch.as_tensor(lengths).to(b.device)
         valid = valid_steps(lengths, batch, sum(sizes))[first : first + steps]
     if resets is not None:
-        restart = restart_steps(resets.to(b.device), batch, steps, reverse)
+        resets = torch.as_tensor(resets).to(b.device)
+        restart = restart_steps(resets, batch, steps, reverse)
         if reverse:
-            restart = _with_next(resets.to(b.device), restart, group)
+            restart = _with_next(resets, restart, group)
     return valid, restart
 
 
