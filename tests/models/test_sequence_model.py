@@ -49,6 +49,16 @@ def test_a_whole_sequence_is_read_out_at_its_last_valid_step() -> None:
     torch.testing.assert_close(net(x)[0][0], answers[0])
 
 
+def test_statistics_are_those_of_all_layers() -> None:
+    net, x = model(per_step=False), symbols()
+    for layer in net.layer.layers:
+        layer.engine = "parallel"
+    answers, state, told = net(x, return_stats=True)
+    assert len(told.solves) == 2
+    assert told.iterations > 1
+    torch.testing.assert_close((answers, state), net(x))
+
+
 def test_resets_begin_a_new_sequence() -> None:
     net, x = model(), symbols(1, 6)
     resets = torch.tensor([[False, False, True, False, False, False]])

@@ -77,7 +77,8 @@ class SequenceModel(nn.Module):
         lengths: Tensor | None = None,
         resets: Tensor | None = None,
         generator: Generator | None = None,
-    ) -> tuple[Tensor, State]:
+        return_stats: bool = False,
+    ) -> tuple[Any, ...]:
         """Run over whole sequences.
 
         Args:
@@ -86,15 +87,18 @@ class SequenceModel(nn.Module):
             lengths: (B,) valid steps of each row.
             resets: (B, T) bool, true where a new sequence begins.
             generator: source of dropout and of the layer's noise; None: torch's own.
+            return_stats: also return the `Statistics` of the call, as of a layer.
 
         Returns:
-            Answers, (B, T, K) or (B, K), and the state after the last step.
+            Answers, (B, T, K) or (B, K), the state after the last step, and with `return_stats`
+            the statistics.
         """
         encoded = self._drop(self.encoder(x), generator)
-        hidden, state = self.layer(encoded, state, lengths, resets, generator=generator)
+        told = {"generator": generator, "return_stats": return_stats}
+        hidden, *rest = self.layer(encoded, state, lengths, resets, **told)
         if not self.per_step:
             hidden = _last_valid(hidden, lengths)
-        return self.head(self._drop(hidden, generator)), state
+        return (self.head(self._drop(hidden, generator)), *rest)
 
     def step(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """One step of a stream, without dropout: x (B,) or (B, D) to (B, K) and the new state."""
