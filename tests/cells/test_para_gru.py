@@ -8,6 +8,7 @@ from ostinato.cells.para_gru import ParaGRUCell
 from ostinato.compiler.fission import split
 from ostinato.compiler.structure import structure
 from ostinato.compiler.trace import trace
+from ostinato.core.errors import ArgumentError
 from ostinato.engines.parallel.affine_map import Pointwise
 from ostinato.engines.parallel.linearise import Core, groups, linearise
 
@@ -33,6 +34,22 @@ def test_the_step_by_its_equations():
     cell, x, h = drawn()
     _, _, z, n = gates(cell, x, h)
     torch.testing.assert_close(cell(x, h)[0], (1 - z) * h + z * n, atol=1e-14, rtol=0)
+
+
+def test_other_activations():
+    def hard(a):
+        return (a / 6 + 0.5).clamp(0, 1)
+
+    cell, x, h = drawn(activation="hardtanh", gate_activation=hard)
+    r, z, n = cell.input(x).chunk(3, -1)
+    a_r, a_z, a_n = cell.recur.clamp(-0.5, 0.5)
+    r, z = hard(r + a_r * h), hard(z + a_z * h)
+    expected = (1 - z) * h + z * (n + a_n * r * h).clamp(-1, 1)
+    torch.testing.assert_close(cell(x, h)[0], expected, atol=1e-14, rtol=0)
+    found = ost.RNN(cell, "parallel")(x[None])[0]
+    torch.testing.assert_close(found, ost.RNN(cell, "reference")(x[None])[0], atol=1e-11, rtol=0)
+    with pytest.raises(ArgumentError, match="No activation is called 'hardsigmoid'"):
+        ParaGRUCell(4, 6, gate_activation="hardsigmoid")
 
 
 def test_the_jacobian_by_its_formula_and_diagonal():

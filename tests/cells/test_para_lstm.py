@@ -34,6 +34,16 @@ def test_it_is_the_coupled_lstm_with_peepholes_and_diagonal_matrices():
     torch.testing.assert_close(ost.RNN(cell)(x), ost.RNN(lstm)(x), atol=1e-13, rtol=0)
 
 
+def test_other_activations():
+    cell, x, h, c = drawn(activation="identity", gate_activation="relu", clip=None)
+    x_f, x_g, x_o = cell.input(x).chunk(3, -1)
+    (a_f, a_g, a_o), (p_f, p_o) = cell.recur, cell.peepholes
+    f = (x_f + a_f * h + p_f * c).clamp(0)
+    new = f * c + (1 - f) * (x_g + a_g * h)
+    expected = (x_o + a_o * h + p_o * new).clamp(0) * new
+    torch.testing.assert_close(cell(x, (h, c))[1], (expected, new), atol=1e-13, rtol=0)
+
+
 def test_the_jacobian_by_its_formula_in_blocks_of_diagonals():
     cell, x, h, c = drawn(clip=0.9)
     x_f, x_g, x_o = cell.input(x).split(6, -1)

@@ -54,6 +54,16 @@ def test_a_published_model_in_the_place_of_layers() -> None:
         build_model(config(**options), Ports(Symbols(11), Values(2), per_step=True))
 
 
+def test_a_published_size_sets_width_and_layers() -> None:
+    options = {"model": "ParaRNN", "cell": "ParaGRU", "model_options": {"size": "400M"}}
+    with pytest.raises(ArgumentError, match="--hidden_size or --layers set otherwise"):
+        build_model(config(layers=2, **options), PORTS)
+    plain = {"hidden_size": TrainConfig.hidden_size, "layers": TrainConfig.layers}
+    with torch.device("meta"):
+        model = build_model(config(**plain, **options), PORTS)
+    assert (model.config.width, model.config.layers, model.config.symbols) == (1024, 24, 11)
+
+
 def test_a_published_model_without_a_choice_of_cells() -> None:
     options = {"model": "DeltaProduct", "model_options": {"num_heads": 2, "head_dim": 4}}
     model = build_model(config(layers=2, engine="reference", **options), PORTS)

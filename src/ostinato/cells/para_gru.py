@@ -20,6 +20,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ostinato.cells.activation import Activation, activate, check_activation
 from ostinato.cells.block_linear import stacked_linear
 from ostinato.cells.para_diagonal import begin, check, clipped
 from ostinato.core.cell import Cell
@@ -39,6 +40,8 @@ class ParaGRUCell(Cell):
             Newton's method may need as many iterations as there are steps.
         initial: how parameters begin: "paper", for language, or "released", as in the authors'
             code.
+        activation: in the place of tanh, as of `ElmanCell`.
+        gate_activation: in the place of σ.
         bias: whether there is b.
         device: of the parameters.
         dtype: of the parameters.
@@ -47,7 +50,7 @@ class ParaGRUCell(Cell):
 
     Raises:
         ArgumentError: if the sizes cannot be divided by the heads, `clip` is not positive, or
-            `initial` is not known.
+            `initial` or an activation is not known.
     """
 
     def __init__(
@@ -58,14 +61,19 @@ class ParaGRUCell(Cell):
         heads: int = 1,
         clip: float | None = 0.5,
         initial: str = "paper",
+        activation: Activation = "tanh",
+        gate_activation: Activation = "sigmoid",
         bias: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         check(clip, initial)
+        check_activation(activation)
+        check_activation(gate_activation)
         self.input_size, self.hidden_size = input_size, hidden_size
         self.heads, self.clip, self.initial = heads, clip, initial
+        self.activation, self.gate_activation = activation, gate_activation
         self.input = stacked_linear(input_size, hidden_size, heads, 3, bias, device, dtype)
         self.recur = nn.Parameter(torch.empty(3, hidden_size, device=device, dtype=dtype))
         self.reset_parameters()
@@ -82,9 +90,9 @@ class ParaGRUCell(Cell):
         """One step: x (B, D), h (B, H)."""
         x_r, x_z, x_n = self.input(x).chunk(3, -1)
         a_r, a_z, a_n = clipped(self.recur, self.clip).unbind()
-        r = torch.sigmoid(x_r + a_r * h)
-        z = torch.sigmoid(x_z + a_z * h)
-        n = torch.tanh(x_n + a_n * (r * h))
+        r = activate(self.gate_activation, x_r + a_r * h)
+        z = activate(self.gate_activation, x_z + a_z * h)
+        n = activate(self.activation, x_n + a_n * (r * h))
         h = (1 - z) * h + z * n
         return h, h
 

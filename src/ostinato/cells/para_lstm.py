@@ -20,6 +20,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ostinato.cells.activation import Activation, activate, check_activation
 from ostinato.cells.block_linear import stacked_linear
 from ostinato.cells.para_diagonal import begin, check, clipped
 from ostinato.core.cell import Cell
@@ -37,6 +38,8 @@ class ParaLSTMCell(Cell):
         clip: bound of |a| and |p|, as in `ParaGRUCell`; None: no bound.
         initial: how parameters begin: "paper", for language, or "released", as in the authors'
             code.
+        activation: in the place of tanh, as of `ElmanCell`.
+        gate_activation: in the place of σ.
         bias: whether there is b.
         device: of the parameters.
         dtype: of the parameters.
@@ -46,7 +49,7 @@ class ParaLSTMCell(Cell):
 
     Raises:
         ArgumentError: if the sizes cannot be divided by the heads, `clip` is not positive, or
-            `initial` is not known.
+            `initial` or an activation is not known.
     """
 
     def __init__(
@@ -57,14 +60,19 @@ class ParaLSTMCell(Cell):
         heads: int = 1,
         clip: float | None = 0.5,
         initial: str = "paper",
+        activation: Activation = "tanh",
+        gate_activation: Activation = "sigmoid",
         bias: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         check(clip, initial)
+        check_activation(activation)
+        check_activation(gate_activation)
         self.input_size, self.hidden_size = input_size, hidden_size
         self.heads, self.clip, self.initial = heads, clip, initial
+        self.activation, self.gate_activation = activation, gate_activation
         self.input = stacked_linear(input_size, hidden_size, heads, 3, bias, device, dtype)
         self.recur = nn.Parameter(torch.empty(3, hidden_size, device=device, dtype=dtype))
         self.peepholes = nn.Parameter(torch.empty(2, hidden_size, device=device, dtype=dtype))
@@ -86,11 +94,11 @@ class ParaLSTMCell(Cell):
         x_f, x_g, x_o = self.input(x).chunk(3, -1)
         a_f, a_g, a_o = clipped(self.recur, self.clip).unbind()
         p_f, p_o = clipped(self.peepholes, self.clip).unbind()
-        f = torch.sigmoid(x_f + a_f * h + p_f * c)
-        g = torch.tanh(x_g + a_g * h)
+        f = activate(self.gate_activation, x_f + a_f * h + p_f * c)
+        g = activate(self.activation, x_g + a_g * h)
         c = f * c + (1 - f) * g
-        o = torch.sigmoid(x_o + a_o * h + p_o * c)
-        h = o * torch.tanh(c)
+        o = activate(self.gate_activation, x_o + a_o * h + p_o * c)
+        h = o * activate(self.activation, c)
         return h, (h, c)
 
     def extra_repr(self) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib import import_module
+from inspect import signature
 from types import ModuleType
 from typing import Any
 
@@ -32,21 +33,31 @@ def make_language_model(name: str, engine: str = "auto", **options: Any) -> Lang
     Args:
         name: "DeltaProduct", "FlashRNN" or "ParaRNN".
         engine: of its recurrences.
-        **options: fields of its configuration.
+        **options: fields of its configuration; with `size`, e.g. "165M", what the paper's model
+            of that size has instead.
 
     Raises:
-        ArgumentError: if there is no such model, or it has no such field.
+        ArgumentError: if there is no such model, or it has no such field or size.
     """
     module = _module(name)
-    known = _fields(module, name)
+    known = [*_fields(module, name), "size"]
     for option in options:
         if option not in known:
             raise ArgumentError(
                 f"The model {name!r} takes no option {option!r}. {nearest(option, known)}"
             )
-    config = getattr(module, f"{name}Config")(**options)
-    model: LanguageModel = getattr(module, name)(config, engine)
+    model: LanguageModel = getattr(module, name)(_config(module, name, options), engine)
     return model
+
+
+def _config(module: ModuleType, name: str, options: dict[str, Any]) -> Any:
+    config = getattr(module, f"{name}Config")
+    if "size" not in options:
+        return config(**options)
+    # What tells the paper's models of one size apart also changes their other fields.
+    asked = {key: options[key] for key in signature(config.published).parameters if key in options}
+    rest = {key: value for key, value in options.items() if key not in asked}
+    return replace(config.published(**asked), **rest)
 
 
 def _module(name: str) -> ModuleType:

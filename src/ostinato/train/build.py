@@ -210,14 +210,15 @@ def _published(config: TrainConfig, ports: Ports) -> SequenceModel:
             f"{name} has one recurrence, and --cell named {config.cell!r}. Drop --cell; the "
             "options of the recurrence are among --model_options."
         )
-    model = make_language_model(
-        name,
-        config.engine,
-        symbols=max(inputs.count, outputs.count),
-        width=config.hidden_size,
-        layers=config.layers,
-        **options,
-    )
+    if "size" not in options:
+        options |= {"width": config.hidden_size, "layers": config.layers}
+    elif (config.hidden_size, config.layers) != (TrainConfig.hidden_size, TrainConfig.layers):
+        raise ArgumentError(
+            f"The size {options['size']!r} of --model_options sets width and layers, which "
+            "--hidden_size or --layers set otherwise. Drop one of them."
+        )
+    symbols = max(inputs.count, outputs.count)
+    model = make_language_model(name, config.engine, symbols=symbols, **options)
     model.dropout = config.dropout
     return model
 

@@ -38,7 +38,8 @@ class TrainConfig(Settings):
     model: str | None = None
     """A published language model in the place of layers of the cell, e.g. FlashRNN."""
     model_options: dict[str, Any] = field(default_factory=dict)
-    """Options of the model beside cell, hidden_size and layers, e.g. '{"heads": 4}'."""
+    """Options of the model beside cell, hidden_size and layers, e.g. '{"heads": 4}'; of a size
+    of its paper, which sets those two, e.g. '{"size": "165M"}'."""
     hidden_size: int = 384
     """Units of each layer."""
     layers: int = 1

@@ -42,7 +42,17 @@ def test_published_sizes(size, millions, within, cell):
 def test_a_size_that_was_not_published():
     with pytest.raises(ArgumentError, match=r"No size is called '3B'.*2\.9B"):
         ParaRNNConfig.published("3B")
+    with pytest.raises(ArgumentError, match="ParaRNN has no cell 'GRU'"):
+        ParaRNNConfig.published("7B", "GRU")
     assert set(PUBLISHED) == {"400M", "1B", "2.9B", "7B"}
+
+
+def test_cells_begin_as_the_configuration_says():
+    cells = [block.recurrence.cell for block in model(initial="released").layer.layers]
+    assert {cell.initial for cell in cells} == {"released"}
+    assert all(cell.input.bias.any() for cell in cells)
+    with pytest.raises(ArgumentError, match="No beginning is called 'release'"):
+        ParaRNNConfig(initial="release")
 
 
 def test_a_block_by_its_equations():

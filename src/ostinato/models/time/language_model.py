@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
+from ostinato.core.errors import ArgumentError
 from ostinato.models.sequence_model import SequenceModel
 from ostinato.over.layer import SequenceLayer
 from ostinato.over.time import Stack
@@ -23,6 +24,9 @@ class LanguageModel(SequenceModel):
         norm: before the head; None: layer norm without shift.
         device: of the parameters.
         dtype: of the parameters.
+
+    Raises:
+        ArgumentError: if there are no symbols or no blocks.
     """
 
     def __init__(
@@ -36,6 +40,8 @@ class LanguageModel(SequenceModel):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        if symbols < 1:
+            raise ArgumentError(f"A language model needs 1 symbol or more; got symbols={symbols}.")
         embedding = nn.Embedding(symbols, width, device=device, dtype=dtype)
         # a tied head gives logits of unit size
         nn.init.normal_(embedding.weight, std=width**-0.5)

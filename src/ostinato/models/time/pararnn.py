@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.cells import make_cell
+from ostinato.cells.para_diagonal import check
 from ostinato.core.errors import ArgumentError, nearest
 from ostinato.models.time.causal_convolution import CausalConvolution
 from ostinato.models.time.convolved_block import ConvolvedBlock, Inner
@@ -50,8 +51,12 @@ class ParaRNNConfig:
         heads: K, of the cells' input maps; a divisor of the width.
         cell: "ParaGRU" or "ParaLSTM".
         clip: bound of the cells' recurrent weights; None: no bound.
+        initial: how the cells' parameters begin: "paper" or "released".
         kernel: how many steps the convolution sees.
         tied: predict with the transposed matrix of the embedding.
+
+    Raises:
+        ArgumentError: if the model has no such cell or beginning, or `clip` is not positive.
     """
 
     symbols: int = 50432
@@ -60,8 +65,14 @@ class ParaRNNConfig:
     heads: int = 4
     cell: str = "ParaGRU"
     clip: float | None = 0.5
+    initial: str = "paper"
     kernel: int = 4
     tied: bool = False
+
+    def __post_init__(self) -> None:
+        if self.cell not in CELLS:
+            raise ArgumentError(f"ParaRNN has no cell {self.cell!r}. {nearest(self.cell, CELLS)}")
+        check(self.clip, self.initial)
 
     @staticmethod
     def published(size: str, cell: str = "ParaGRU") -> ParaRNNConfig:
@@ -72,7 +83,7 @@ class ParaRNNConfig:
             cell: "ParaGRU" or "ParaLSTM".
 
         Raises:
-            ArgumentError: if the paper has no such size.
+            ArgumentError: if the paper has no such size, or the model no such cell.
         """
         if size not in PUBLISHED:
             raise ArgumentError(f"No size is called {size!r}. {nearest(size, PUBLISHED)}")
@@ -98,9 +109,6 @@ class ParaRNNBlock(ConvolvedBlock):
         dtype: of the parameters.
 
     Shapes: as of every `ConvolvedBlock`.
-
-    Raises:
-        ArgumentError: if the model has no such cell.
     """
 
     def __init__(
@@ -112,13 +120,9 @@ class ParaRNNBlock(ConvolvedBlock):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if config.cell not in CELLS:
-            raise ArgumentError(
-                f"ParaRNN has no cell {config.cell!r}. {nearest(config.cell, CELLS)}"
-            )
         on: dict[str, Any] = {"device": device, "dtype": dtype}
         width = config.width
-        options = {"heads": config.heads, "clip": config.clip, **on}
+        options = {"heads": config.heads, "clip": config.clip, "initial": config.initial, **on}
         self.norm = nn.LayerNorm(width, bias=False, **on)
         self.input = nn.Linear(width, width, False, **on)
         self.gate = nn.Linear(width, width, False, **on)
