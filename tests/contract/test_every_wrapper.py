@@ -56,25 +56,17 @@ WRAPPERS = {
 }
 
 
-# Every kind that a wrapper can tell apart is among these: dense, normalised, element by element,
-# with heads, affine with a real, complex or matrix state. The others are slow for their number.
+# Every kind that a wrapper can tell apart is here once: dense with one leaf and with two, normalised,
+# element by element, with heads, affine with a real, a complex and a matrix state. The others are
+# slow for their number.
 KINDS = (
     "Elman",
-    "GRU",
     "GatedLinearAttention",
-    "HGRN",
     "LRU",
     "LSTM",
-    "LayerNormElman",
     "LayerNormGRU",
-    "LayerNormLSTM",
-    "MinGRU",
     "MinLSTM",
-    "MinimalGated",
-    "ParaGRU",
     "ParaLSTM",
-    "RGLRU",
-    "S5",
     "SLSTM",
     "SelectiveSSM",
 )
