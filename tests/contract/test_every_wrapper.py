@@ -56,9 +56,9 @@ WRAPPERS = {
 }
 
 
-# Every kind that a wrapper can tell apart is here once: dense with one leaf and with two, normalised,
-# element by element, with heads, affine with a real, a complex and a matrix state. The others are
-# slow for their number.
+# Every kind that a wrapper can tell apart is here once: dense with one leaf and with two,
+# normalised, element by element, with heads, affine with a real, a complex and a matrix state. The
+# others are slow for their number.
 KINDS = (
     "Elman",
     "GatedLinearAttention",

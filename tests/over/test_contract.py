@@ -96,7 +96,7 @@ def test_broken_cells_are_found(broken, check):
 
 
 def test_a_broken_contract_raises():
-    with pytest.raises(CellError, match="(?s)breaks the contract of a cell.*rows do not mix"):
+    with pytest.raises(CellError, match=r"(?s)breaks the contract of a cell.*rows do not mix"):
         ost.check_cell(MixesRows(), engines_to_check=["reference"])
 
 

@@ -9,7 +9,8 @@ from torch import nn
 import ostinato as ost
 from ostinato.cells.gru import GRUCell
 from ostinato.cells.lstm import LSTMCell
-from ostinato.core.errors import ArgumentError, ShapeError
+from ostinato.core.errors import ArgumentError, EngineError, ShapeError
+from ostinato.core.registry import recorded_decisions
 from ostinato.over.dag import DAG
 from ostinato.over.graph import GraphRNN, graph_scan
 
@@ -56,11 +57,15 @@ def some_order(dag, seed):
     return order
 
 
-@pytest.mark.parametrize("reduce", REDUCE)
-def test_levels_equal_any_topological_order_in_values_and_gradients(reduce):
+@pytest.mark.parametrize(
+    ("reduce", "engine"),
+    [*((name, "reference") for name in REDUCE), ("sum", "fused"), ("mean", "fused")],
+)
+def test_levels_equal_any_topological_order_in_values_and_gradients(reduce, engine):
     dag, cell = random_dag(14, 30), GRUCell(3, 4).double()
     x = torch.randn(14, 3, dtype=torch.float64, requires_grad=True)
-    y, h = graph_scan(cell, dag, x, init=cell.initial_state(14), reduce=reduce)
+    start = cell.initial_state(14)
+    y, h = graph_scan(cell, dag, x, init=start, reduce=reduce, engine=engine)
     wanted = [*cell.parameters(), x]
     gradients = torch.autograd.grad((y.sin() + h.square()).sum(), wanted)
     for seed in range(2):
@@ -139,3 +144,13 @@ def test_what_does_not_fit_is_refused():
         GraphRNN(cell)(torch.randn(4, 2), dag, torch.randn(4, 1))
     with pytest.raises(ArgumentError, match="Did you mean 'mean'"):
         GraphRNN(cell, reduce="meen")
+    with pytest.raises(EngineError, match="Did you mean 'fused'"):
+        GraphRNN(cell, engine="fuse")
+    with pytest.raises(EngineError, match="messages and other reductions than sums and means"):
+        GraphRNN(cell, reduce="max", engine="fused")(torch.randn(4, 2), dag)
+
+
+def test_the_choice_of_the_engine_is_told():
+    with recorded_decisions() as decisions:
+        GraphRNN(GRUCell(2, 3))(torch.randn(4, 2), DAG(DIAMOND))
+    assert [each.chosen for each in decisions] == ["fused"]

@@ -188,6 +188,19 @@ def _fastest_first(
     yield from (name for name in names if name not in able)
 
 
+def decide(recurrence: Recurrence, requested: str) -> Decision:
+    """Choose an engine, and tell whoever records decisions.
+
+    Raises:
+        EngineError: if a named engine does not exist or cannot honour the request.
+    """
+    record = _RECORD.get()
+    decision = choose(recurrence, requested, exhaustive=record is not None)
+    if record is not None:
+        record.append(decision)
+    return decision
+
+
 def note(text: str) -> None:
     """Add to what is known of the evaluation that is under way, if anybody asked."""
     record = _RECORD.get()
@@ -210,10 +223,7 @@ def evaluate(recurrence: Recurrence, requested: str = "auto") -> tuple[State, An
 
         found = captured(recurrence, requested)
         return _ENGINES["reference"].run(recurrence) if found is None else found
-    record = _RECORD.get()
-    decision = choose(recurrence, requested, exhaustive=record is not None)
-    if record is not None:
-        record.append(decision)
+    decision = decide(recurrence, requested)
     engine = _ENGINES[decision.chosen]
     if requested != "auto" or engine.rank == 0:
         return engine.run(recurrence)

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from ostinato.core.cell import Cell
 from ostinato.core.errors import ArgumentError, ShapeError, nearest
 from ostinato.core.state import State, leaves, map_state, rows_like
+from ostinato.over.compiled_graph import Step, check_engine, compiled, runs_compiled
 from ostinato.over.dag import DAG, Level
 
 __papers__ = ("plstm",)
 
-Step = Callable[[Any, State], tuple[Any, State]]
 Message = Callable[[State, Any, Any], State]
 Reduce = Callable[[State, Tensor, int], State]
 
@@ -36,6 +36,7 @@ def graph_scan(
     edge_x: Any = None,
     message: Message | None = None,
     reduce: str | Reduce = "sum",
+    engine: str = "auto",
 ) -> tuple[Any, State]:
     """Run a step over every node of a DAG, after all nodes that it depends on.
 
@@ -54,12 +55,16 @@ def graph_scan(
             targets, inputs of the edges, each with one row for every edge; None: h itself.
         reduce: "sum", "mean", "max" or "min" over the messages that reach a node, or a function
             of messages (e, ...), targets (e,) and the number of nodes n to leaves (n, ...).
+        engine: "reference" calls the step for every level; "fused" runs what needs no state for
+            all nodes at once, and the rest as generated code, level by level, where messages are
+            states themselves and sums or means are taken; "auto" chooses.
 
     Returns:
         Outputs and states of all nodes, leaves (N, ...).
 
     Raises:
         ArgumentError: if there is a cycle, or no such reduction.
+        EngineError: if there is no such engine, or it cannot honour the request.
         ShapeError: if inputs do not have a row for every node and every edge.
     """
     _check(x, init, dag.nodes, "node")
@@ -67,6 +72,9 @@ def graph_scan(
     join, schedule = _reduction(reduce), dag.schedule
     if not schedule.levels:
         return step(x, init)
+    whole = message is None and reduce in ("sum", "mean")
+    if runs_compiled(step, x, init, engine, whole):
+        return compiled(step, dag, x, init, mean=reduce == "mean")
     sizes = [level.nodes for level in schedule.levels]
     counts = [level.edges for level in schedule.levels]
     inputs = _parts(x, schedule.nodes, sizes)
@@ -99,6 +107,7 @@ class GraphRNN(nn.Module):
         cell: runs on the nodes.
         message: as in `graph_scan`; a module has parameters of its own.
         reduce: as in `graph_scan`.
+        engine: as in `graph_scan`.
         reverse: turn every edge round first.
     """
 
@@ -107,12 +116,15 @@ class GraphRNN(nn.Module):
         cell: Cell,
         message: Message | None = None,
         reduce: str | Reduce = "sum",
+        engine: str = "auto",
         *,
         reverse: bool = False,
     ):
         super().__init__()
         _reduction(reduce)
-        self.cell, self.message, self.reduce, self.reverse = cell, message, reduce, reverse
+        check_engine(engine)
+        self.cell, self.message, self.reduce = cell, message, reduce
+        self.engine, self.reverse = engine, reverse
 
     def forward(
         self, x: Any, dag: DAG, edge_x: Any = None, init: State | None = None
@@ -135,11 +147,12 @@ class GraphRNN(nn.Module):
             edge_x=edge_x,
             message=self.message,
             reduce=self.reduce,
+            engine=self.engine,
         )
 
     def extra_repr(self) -> str:
         """The options, for `print`."""
-        return f"reduce={self.reduce!r}, reverse={self.reverse}"
+        return f"reduce={self.reduce!r}, engine={self.engine!r}, reverse={self.reverse}"
 
 
 def _parts(tree: Any, order: Tensor, sizes: list[int]) -> list[Any]:
@@ -185,9 +198,10 @@ def _sum(messages: State, target: Tensor, nodes: int) -> State:
 
 
 def _mean(messages: State, target: Tensor, nodes: int) -> State:
-    share = 1 / target.bincount(minlength=nodes)
+    count = target.bincount(minlength=nodes)
+    # Divided in the precision of the states: the inverse of an integer would be of 32 bits.
     return map_state(
-        lambda leaf: leaf * rows_like(share.to(leaf.dtype), leaf), _sum(messages, target, nodes)
+        lambda leaf: leaf / rows_like(count.to(leaf.dtype), leaf), _sum(messages, target, nodes)
     )
 
 

@@ -106,17 +106,11 @@ class Functions:
 
     def _call(self, name: str, ports: dict[str, Port], steps: int, rows: int, split: Any) -> None:
         """Call one function; `split` gives the ports of one thread, which may differ in sums."""
-        order = self.ports[name]
-        absent = dict.fromkeys(self.optional[name], Port(0))
 
         def addresses(thread: int) -> Any:
-            own = absent | ports | split(thread)
-            return (ctypes.c_void_p * len(order))(*(own[port].address for port in order))
+            return self._given(name, ports | split(thread))[0]
 
-        known = absent | ports | split(0)
-        strides = (ctypes.c_int64 * (2 * len(order)))(
-            *(n for port in order for n in (known[port].time, known[port].row))
-        )
+        strides = self._given(name, ports | split(0))[1]
         borders, threads = share(rows, _ROWS), torch.get_num_threads()
         alone = self._alone[name]
         if threads > 1 and rows < 2 * _ROWS and self._heavy and (library := openmp()):
@@ -131,6 +125,16 @@ class Functions:
             in_threads(
                 rows, _ROWS, lambda i, a, b: alone(addresses(i), strides, steps, a, b, None, 0)
             )
+
+    def _given(self, name: str, ports: dict[str, Port]) -> tuple[Any, Any]:
+        """Addresses and strides as a function takes them; optional ports may be left out."""
+        order, absent = self.ports[name], dict.fromkeys(self.optional[name], Port(0))
+        known = [(absent | ports)[port] for port in order]
+        addresses = (ctypes.c_void_p * len(order))(*(port.address for port in known))
+        strides = (ctypes.c_int64 * (2 * len(order)))(
+            *(stride for port in known for stride in (port.time, port.row))
+        )
+        return addresses, strides
 
 
 class Kernel(Functions):
