@@ -1,39 +1,30 @@
 // A decay of its own for every key. No factor is above 1: time goes by in blocks of as many rows as a register has
-// lanes, and what lies outside a block is decayed until its beginning, or since its end, when the block is reached.
+// lanes, and between a block and the rows behind it decay is split at the end of the block.
 #pragma once
 #include "head.h"
 
+#define INNER inline __attribute__((always_inline))
+#define OUTER __attribute__((noinline))
+
 struct Decay {
+  // A row that is written: the step that decays before it, and the places of the rows that read, of the erase key
+  // before it and of q behind it; −1: none.
+  struct Row { int64_t step, a, q; };
+
   const Head& d;
   const int64_t KP, NP;
-  Buffer g, alpha;      // of steps; g holds its gradient in the end, alpha is e^g
-  Buffer over, beyond;  // decay over a block; from the chunk's border to the block
-  Buffer keys;          // transposed, decayed to the end of the block
-  Buffer moved, flow;
+  Buffer g, alpha;      // of steps; g becomes its gradient, alpha is e^g
+  Buffer over, beyond;  // decay over a block; over all that are behind it
+  Buffer keys;          // transposed, decayed to the end of the chunk
+  Buffer moved;         // rows that read behind a block, decayed since its end
+  Buffer flow;
+  std::vector<Row> rows;
 
   explicit Decay(const Head& d)
       : d(d), KP(d.KP), NP(d.NP), g(d.C * KP), alpha(d.C * KP), over(KP), beyond(KP), keys(KP * NP),
-        moved((d.C + NP) * KP), flow(KP) {}
-
-  struct Block {
-    int64_t from, to, steps_from, steps_to;  // rows, and steps that read in them
-  };
-  Block block(int64_t from) const {
-    const int64_t to = std::min(from + LANES, d.N);
-    return {from, to, from / d.n, to / d.n};
-  }
-  Block behind(const Block& b) const { return {b.to, d.N, b.steps_to, d.C}; }
-  Block whole() const { return {0, d.N, 0, d.C}; }
-
-  // A row of time: the first of a step decays, its last is behind all that q reads, and each may erase before it is
-  // written. No decay: null; no place among the rows that read: −1.
-  struct Row { const real* decay; int64_t q, a; };
-  void rows(const Block& b, Row* to) const {
-    std::fill_n(to, LANES, Row{nullptr, -1, -1});
-    for (int64_t r = b.from; r < b.to; r++) {
-      const int64_t i = r / d.n, of_step = r - i * d.n;
-      to[r - b.from] = {of_step ? nullptr : alpha + i * KP, of_step == d.n - 1 ? i : -1, d.erases() ? d.C + r : -1};
-    }
+        moved(d.reads * KP), flow(KP), rows(NP, Row{-1, -1, -1}) {
+    for (int64_t r = 0; r < d.N; r++)
+      rows[r] = {r % d.n ? -1 : r / d.n, d.erases() ? d.C + r : -1, (r + 1) % d.n ? -1 : r / d.n};
   }
 
   void prepare() {
@@ -41,77 +32,66 @@ struct Decay {
     for (int64_t j = 0; j < d.C * KP; j += LANES) Full{}.store(alpha + j, exp_(Full{}.load(g + j)));
   }
 
-  // Rows of a block that read, times the decay since its beginning; `over` is that of all of it.
-  void since(const Block& b, const real* x, real* to) {
-    std::fill_n(over.at, KP, real(1));
-    for (int64_t r = b.from; r < b.to; r++) {
-      const int64_t i = r / d.n, of_step = r - i * d.n;
-      if (!of_step) multiply(KP, over, alpha + i * KP, over);
-      if (of_step == d.n - 1) multiply(KP, x + i * KP, over, to + i * KP);
-      if (d.erases()) multiply(KP, x + (d.C + r) * KP, over, to + (d.C + r) * KP);
+  // Blocks from the last to the first; what `moved` and `beyond` are of each they are of the whole chunk in the end.
+  template <class F>
+  void backwards(const real* x, F visit) {
+    std::fill_n(beyond.at, KP, real(1));
+    for (int64_t from = NP - LANES; from >= 0; from -= LANES) {
+      visit(from);
+      std::fill_n(over.at, KP, real(1));
+      for (int64_t r = from; r < from + LANES; r++) {
+        if (rows[r].step >= 0) multiply(KP, over, alpha + rows[r].step * KP, over);
+        move(rows[r].a, x), move(rows[r].q, x);
+      }
+      for (int64_t r = from + LANES; r < d.N; r++) move(rows[r].a, moved), move(rows[r].q, moved);
+      multiply(KP, beyond, over, beyond);
     }
   }
-  // The same rows times one factor for all of them.
-  void scale(const Block& b, real* x, const real* factor) const {
-    for (int64_t i = b.steps_from; i < b.steps_to; i++) multiply(KP, x + i * KP, factor, x + i * KP);
-    for (int64_t r = b.from; r < b.to && d.erases(); r++)
-      multiply(KP, x + (d.C + r) * KP, factor, x + (d.C + r) * KP);
-  }
-  // Products of the same rows.
-  void product_of(const Block& b, const real* x, int64_t ldx, const real* y, int64_t ldy, real* to, int64_t ld,
-                  bool add, Range s) const {
-    product(b.steps_to - b.steps_from, {x + b.steps_from * ldx, ldx, 1}, y, ldy, to + b.steps_from * ld, ld, add, s);
-    if (d.erases())
-      product(b.to - b.from, {x + (d.C + b.from) * ldx, ldx, 1}, y, ldy, to + (d.C + b.from) * ld, ld, add, s);
+  void move(int64_t row, const real* x) const {
+    if (row >= 0) multiply(KP, x + row * KP, over, moved + row * KP);
   }
 
   void scores(const real* x, const real* k, real* w) {
     std::fill_n(w, d.reads * NP, real(0));
-    for (int64_t from = 0; from < d.N; from += LANES) {
-      const Block b = block(from);
-      if (from) {
-        since(b, x, moved);
-        product_of(b, moved, KP, keys, NP, w, NP, false, Range{0, d.K, from});
-        for (int64_t c = 0; c < d.K; c++) scale_all(1, from, keys + c * NP, NP, over[c]);
-      }
-      own_scores(b, x, k, w);
-    }
-    for (int64_t i = 0; i < d.reads; i++) std::fill(w + i * NP + d.seen(i), w + (i + 1) * NP, real(0));
+    backwards(x, [&](int64_t from) { scores_of(from, x, k, w + from); });
   }
-
-  // Inside a block: a register holds one number of all its keys, each decayed from where it was written on.
-  void own_scores(const Block& b, const real* x, const real* k, real* w) {
-    Row rows[LANES];
-    this->rows(b, rows);
+  // A register holds one number of all keys of a block, each decayed from where it was written on.
+  OUTER void scores_of(int64_t from, const real* x, const real* k, real* w) {
     vec lane;
     for (int64_t l = 0; l < LANES; l++) lane[l] = l;
+    const auto all = lane < splat(LANES);
     for (int64_t c = 0; c < KP; c += LANES) {
       vec key[LANES];
-      for (int64_t r = 0; r < LANES; r++) key[r] = Full{}.load(k + (b.from + r) * KP + c);
+      for (int64_t r = 0; r < LANES; r++) key[r] = Full{}.load(k + (from + r) * KP + c);
       turn<LANES / 2>(key);
-      for (int64_t r = 0; r < b.to - b.from; r++) {
-        const Row row = rows[r];
+      for (int64_t r = 0; r < LANES; r++) {
+        const Row& row = rows[from + r];
         const auto written = lane < splat(r);
-        if (row.decay) {
+        if (row.step >= 0) {
+          const real* decay = alpha + row.step * KP + c;
 #pragma GCC unroll 16
-          for (int64_t l = 0; l < LANES; l++) key[l] = written ? key[l] * row.decay[c + l] : key[l];
+          for (int64_t l = 0; l < LANES; l++) key[l] = written ? key[l] * decay[l] : key[l];
         }
-        if (row.q >= 0) read(key, x + row.q * KP + c, w + row.q * NP + b.from);
-        if (row.a >= 0) read(key, x + row.a * KP + c, w + row.a * NP + b.from);
+        read(row.a, written, key, x + c, w);
+        read(row.q, lane <= splat(r), key, x + c, w);
       }
-      for (int64_t l = 0; l < LANES; l++) Full{}.store(keys + (c + l) * NP + b.from, key[l]);
+      for (int64_t r = from + LANES; r < d.N; r++)
+        read(rows[r].a, all, key, moved + c, w), read(rows[r].q, all, key, moved + c, w);
+      for (int64_t l = 0; l < LANES; l++) Full{}.store(keys + (c + l) * NP + from, key[l] * beyond[c + l]);
     }
   }
-  INLINE void read(const vec* key, const real* x, real* w) {
-    vec sum = Full{}.load(w);
+  template <class M>
+  INNER void read(int64_t row, M seen, const vec* key, const real* x, real* w) const {
+    if (row < 0) return;
+    vec sum = Full{}.load(w + row * NP);
 #pragma GCC unroll 16
-    for (int64_t l = 0; l < LANES; l++) sum += x[l] * key[l];
-    Full{}.store(w, sum);
+    for (int64_t l = 0; l < LANES; l++) sum += x[row * KP + l] * key[l];
+    Full{}.store(w + row * NP, seen ? sum : vec{});
   }
 
-  void enter(real* x) { since(whole(), x, x); }
+  void enter(real* x) const { std::copy_n(moved.at, d.reads * KP, x); }
   void write(const real*, const real* news, real* s) const {
-    scale_rows(d.K, d.VP, s, d.VP, over);
+    scale_rows(d.K, d.VP, s, d.VP, beyond);
     product(d.K, {keys, NP, 1}, news, d.VP, s, d.VP, true, Range{0, d.N, d.V});
   }
 
@@ -119,101 +99,67 @@ struct Decay {
     product(d.N, {keys, 1, NP}, ds, d.VP, y, d.VP, false, Range{0, d.K, d.V});
   }
 
-  // `moved` holds the keys written before a block, decayed to its beginning.
-  void to_rows(const real* w, const real* k, real* dx) {
-    std::fill_n(beyond.at, KP, real(1));
-    for (int64_t from = 0; from < d.N; from += LANES) {
-      const Block b = block(from);
-      if (from) {
-        scale(b, dx, beyond);
-        product_of(b, w, NP, moved, KP, dx, KP, true, Range{0, from, d.K});
-      }
-      own_rows(b, w, k, dx);
-      for (int64_t r = 0; r < from; r++) multiply(KP, moved + r * KP, over, moved + r * KP);
-      multiply(KP, beyond, over, beyond);
-    }
+  // Rows behind a block: what they have of the blocks before it, and of the state, decays over it.
+  void to_rows(const real* w, const real* k, real* dx) const {
+    for (int64_t from = 0; from < d.N; from += LANES) to_rows_of(from, w + from, k + from * KP, dx);
   }
-  void own_rows(const Block& b, const real* w, const real* k, real* dx) {
-    Row rows[LANES];
-    this->rows(b, rows);
-    w += b.from;
+  OUTER void to_rows_of(int64_t from, const real* w, const real* k, real* dx) const {
     for (int64_t c = 0; c < KP; c += LANES) {
       vec key[LANES], since = splat(1);
 #pragma GCC unroll 16
       for (int64_t r = 0; r < LANES; r++) {
-        key[r] = Full{}.load(k + (b.from + r) * KP + c);
-        const Row row = rows[r];
-        if (row.decay) {
-          const vec decay = Full{}.load(row.decay + c);
+        const Row& row = rows[from + r];
+        key[r] = Full{}.load(k + r * KP + c);
+        if (row.step >= 0) {
+          const vec decay = Full{}.load(alpha + row.step * KP + c);
           since *= decay;
 #pragma GCC unroll 16
           for (int64_t j = 0; j < r; j++) key[j] *= decay;
         }
-        if (row.q >= 0) {
-          vec sum = Full{}.load(dx + row.q * KP + c) * since;
-#pragma GCC unroll 16
-          for (int64_t j = 0; j <= r; j++) sum += w[row.q * NP + j] * key[j];
-          Full{}.store(dx + row.q * KP + c, sum);
-        }
-        if (row.a >= 0) {
-          vec sum = Full{}.load(dx + row.a * KP + c) * since;
-#pragma GCC unroll 16
-          for (int64_t j = 0; j < r; j++) sum += w[row.a * NP + j] * key[j];
-          Full{}.store(dx + row.a * KP + c, sum);
-        }
+        gather(r, row.a, w, key, since, dx + c);
+        gather(r + 1, row.q, w, key, since, dx + c);
       }
-      Full{}.store(over + c, since);
-      for (int64_t r = 0; r < LANES; r++) Full{}.store(moved + (b.from + r) * KP + c, key[r]);
+      for (int64_t r = from + LANES; r < d.N; r++)
+        gather(LANES, rows[r].a, w, key, since, dx + c), gather(LANES, rows[r].q, w, key, since, dx + c);
     }
+  }
+  INNER void gather(int64_t keys, int64_t row, const real* w, const vec* key, vec since, real* dx) const {
+    if (row < 0) return;
+    vec sum = Full{}.load(dx + row * KP) * since;
+#pragma GCC unroll 16
+    for (int64_t j = 0; j < keys; j++) sum += w[row * NP + j] * key[j];
+    Full{}.store(dx + row * KP, sum);
   }
 
-  // `moved` holds the rows that read behind a block, decayed since its end; in the end since the chunk's beginning.
   void to_columns(const real* w, const real* x, real* dk) {
-    std::fill_n(beyond.at, KP, real(1));
-    for (int64_t from = (d.N - 1) / LANES * LANES; from >= 0; from -= LANES) {
-      const Block b = block(from);
-      real* to = dk + from * KP;
-      if (b.to < d.N) {
-        for (int64_t r = from; r < b.to; r++) multiply(KP, dk + r * KP, beyond, dk + r * KP);
-        product(b.to - from, {w + from, 1, NP}, moved, KP, to, KP, true, Range{b.steps_to, d.C, d.K});
-        if (d.erases())
-          product(b.to - from, {w + d.C * NP + from, 1, NP}, moved + d.C * KP, KP, to, KP, true,
-                  Range{b.to, d.N, d.K});
-      }
-      own_columns(b, w, x, dk);
-      since(b, x, moved);
-      scale(behind(b), moved, over);
-      multiply(KP, beyond, over, beyond);
-    }
+    backwards(x, [&](int64_t from) { to_columns_of(from, w + from, x, dk + from * KP); });
   }
-  void own_columns(const Block& b, const real* w, const real* x, real* dk) {
-    Row rows[LANES];
-    this->rows(b, rows);
-    w += b.from, dk += b.from * KP;
+  // From the last row to the first, the gradients of all keys before a row decay together.
+  OUTER void to_columns_of(int64_t from, const real* w, const real* x, real* dk) const {
     for (int64_t c = 0; c < KP; c += LANES) {
       vec sum[LANES];
-      for (int64_t j = 0; j < LANES; j++) sum[j] = Full{}.load(dk + j * KP + c);
+      for (int64_t j = 0; j < LANES; j++) sum[j] = Full{}.load(dk + j * KP + c) * Full{}.load(beyond + c);
+      for (int64_t r = from + LANES; r < d.N; r++)
+        spread(LANES, rows[r].a, w, moved + c, sum), spread(LANES, rows[r].q, w, moved + c, sum);
 #pragma GCC unroll 16
       for (int64_t r = LANES - 1; r >= 0; r--) {
-        const Row row = rows[r];
-        if (row.q >= 0) {
-          const vec q = Full{}.load(x + row.q * KP + c);
-#pragma GCC unroll 16
-          for (int64_t j = 0; j <= r; j++) sum[j] += w[row.q * NP + j] * q;
-        }
-        if (row.a >= 0) {
-          const vec a = Full{}.load(x + row.a * KP + c);
-#pragma GCC unroll 16
-          for (int64_t j = 0; j < r; j++) sum[j] += w[row.a * NP + j] * a;
-        }
+        const Row& row = rows[from + r];
+        spread(r + 1, row.q, w, x + c, sum);
+        spread(r, row.a, w, x + c, sum);
         Full{}.store(dk + r * KP + c, sum[r]);
-        if (row.decay) {
-          const vec decay = Full{}.load(row.decay + c);
+        if (row.step >= 0) {
+          const vec decay = Full{}.load(alpha + row.step * KP + c);
 #pragma GCC unroll 16
           for (int64_t j = 0; j < r; j++) sum[j] *= decay;
         }
       }
     }
+  }
+  INNER void spread(int64_t keys, int64_t row, const real* w, const real* x, vec* sum) const {
+    if (row < 0) return;
+    const vec all = Full{}.load(x + row * KP);
+#pragma GCC unroll 16
+    for (int64_t j = 0; j < keys; j++) sum[j] += w[row * NP + j] * all;
   }
   void write_back(const real*, const real* z, real* ds) const {
     scale_rows(d.K, d.VP, ds, d.VP, beyond);
@@ -228,11 +174,12 @@ struct Decay {
         return Full{}.load(x + row * KP + c) * Full{}.load(y + row * KP + c);
       };
       for (int64_t i = d.C - 1; i >= 0; i--) {
-        sum += both(x, dx, i);
+        vec step = both(x, dx, i);
         for (int64_t r = i * d.n; r < (i + 1) * d.n; r++) {
-          sum -= both(k, dk, r);
-          if (d.erases()) sum += both(x, dx, d.C + r);
+          step -= both(k, dk, r);
+          if (d.erases()) step += both(x, dx, d.C + r);
         }
+        sum += step;
         Full{}.store(g + i * KP + c, sum);
       }
     }
