@@ -3,8 +3,9 @@
 #pragma once
 #include "head.h"
 
+// What holds a block in registers stands alone: joined to its caller it runs out of those for addresses.
+#define ALONE __attribute__((noinline))
 #define INNER inline __attribute__((always_inline))
-#define OUTER __attribute__((noinline))
 
 struct Decay {
   // A row that is written: the step that decays before it, and the places of the rows that read, of the erase key
@@ -13,7 +14,7 @@ struct Decay {
 
   const Head& d;
   const int64_t KP, NP;
-  Buffer g, alpha;      // of steps; g becomes its gradient, alpha is e^g
+  Buffer alpha;         // e^g of steps; in the end the gradient of g
   Buffer over, beyond;  // decay over a block; over all that are behind it
   Buffer keys;          // transposed, decayed to the end of the chunk
   Buffer moved;         // rows that read behind a block, decayed since its end
@@ -21,15 +22,19 @@ struct Decay {
   std::vector<Row> rows;
 
   explicit Decay(const Head& d)
-      : d(d), KP(d.KP), NP(d.NP), g(d.C * KP), alpha(d.C * KP), over(KP), beyond(KP), keys(KP * NP),
+      : d(d), KP(d.KP), NP(d.NP), alpha(d.C * KP), over(KP), beyond(KP), keys(KP * NP),
         moved(d.reads * KP), flow(KP), rows(NP, Row{-1, -1, -1}) {
     for (int64_t r = 0; r < d.N; r++)
       rows[r] = {r % d.n ? -1 : r / d.n, d.erases() ? d.C + r : -1, (r + 1) % d.n ? -1 : r / d.n};
   }
 
   void prepare() {
-    d.load(d.p.g, 1, d.K, g, KP);
-    for (int64_t j = 0; j < d.C * KP; j += LANES) Full{}.store(alpha + j, exp_(Full{}.load(g + j)));
+    for (int64_t i = 0; i < d.C; i++) {
+      real* row = alpha + i * KP;
+      if (i < d.count) std::copy_n(d.at(d.p.g, d.from + i), d.K, row);
+      std::fill(row + (i < d.count ? d.K : 0), row + KP, real(0));
+      for (int64_t c = 0; c < KP; c += LANES) Full{}.store(row + c, exp_(Full{}.load(row + c)));
+    }
   }
 
   // Blocks from the last to the first; what `moved` and `beyond` are of each they are of the whole chunk in the end.
@@ -56,7 +61,7 @@ struct Decay {
     backwards(x, [&](int64_t from) { scores_of(from, x, k, w + from); });
   }
   // A register holds one number of all keys of a block, each decayed from where it was written on.
-  OUTER void scores_of(int64_t from, const real* x, const real* k, real* w) {
+  ALONE void scores_of(int64_t from, const real* x, const real* k, real* w) {
     vec lane;
     for (int64_t l = 0; l < LANES; l++) lane[l] = l;
     const auto all = lane < splat(LANES);
@@ -103,7 +108,7 @@ struct Decay {
   void to_rows(const real* w, const real* k, real* dx) const {
     for (int64_t from = 0; from < d.N; from += LANES) to_rows_of(from, w + from, k + from * KP, dx);
   }
-  OUTER void to_rows_of(int64_t from, const real* w, const real* k, real* dx) const {
+  ALONE void to_rows_of(int64_t from, const real* w, const real* k, real* dx) const {
     for (int64_t c = 0; c < KP; c += LANES) {
       vec key[LANES], since = splat(1);
 #pragma GCC unroll 16
@@ -116,18 +121,18 @@ struct Decay {
 #pragma GCC unroll 16
           for (int64_t j = 0; j < r; j++) key[j] *= decay;
         }
-        gather(r, row.a, w, key, since, dx + c);
-        gather(r + 1, row.q, w, key, since, dx + c);
+        add_keys(r, row.a, w, key, since, dx + c);
+        add_keys(r + 1, row.q, w, key, since, dx + c);
       }
       for (int64_t r = from + LANES; r < d.N; r++)
-        gather(LANES, rows[r].a, w, key, since, dx + c), gather(LANES, rows[r].q, w, key, since, dx + c);
+        add_keys(LANES, rows[r].a, w, key, since, dx + c), add_keys(LANES, rows[r].q, w, key, since, dx + c);
     }
   }
-  INNER void gather(int64_t keys, int64_t row, const real* w, const vec* key, vec since, real* dx) const {
+  INNER void add_keys(int64_t count, int64_t row, const real* w, const vec* key, vec since, real* dx) const {
     if (row < 0) return;
     vec sum = Full{}.load(dx + row * KP) * since;
 #pragma GCC unroll 16
-    for (int64_t j = 0; j < keys; j++) sum += w[row * NP + j] * key[j];
+    for (int64_t j = 0; j < count; j++) sum += w[row * NP + j] * key[j];
     Full{}.store(dx + row * KP, sum);
   }
 
@@ -135,17 +140,17 @@ struct Decay {
     backwards(x, [&](int64_t from) { to_columns_of(from, w + from, x, dk + from * KP); });
   }
   // From the last row to the first, the gradients of all keys before a row decay together.
-  OUTER void to_columns_of(int64_t from, const real* w, const real* x, real* dk) const {
+  ALONE void to_columns_of(int64_t from, const real* w, const real* x, real* dk) const {
     for (int64_t c = 0; c < KP; c += LANES) {
       vec sum[LANES];
       for (int64_t j = 0; j < LANES; j++) sum[j] = Full{}.load(dk + j * KP + c) * Full{}.load(beyond + c);
       for (int64_t r = from + LANES; r < d.N; r++)
-        spread(LANES, rows[r].a, w, moved + c, sum), spread(LANES, rows[r].q, w, moved + c, sum);
+        add_row(LANES, rows[r].a, w, moved + c, sum), add_row(LANES, rows[r].q, w, moved + c, sum);
 #pragma GCC unroll 16
       for (int64_t r = LANES - 1; r >= 0; r--) {
         const Row& row = rows[from + r];
-        spread(r + 1, row.q, w, x + c, sum);
-        spread(r, row.a, w, x + c, sum);
+        add_row(r + 1, row.q, w, x + c, sum);
+        add_row(r, row.a, w, x + c, sum);
         Full{}.store(dk + r * KP + c, sum[r]);
         if (row.step >= 0) {
           const vec decay = Full{}.load(alpha + row.step * KP + c);
@@ -155,11 +160,11 @@ struct Decay {
       }
     }
   }
-  INNER void spread(int64_t keys, int64_t row, const real* w, const real* x, vec* sum) const {
+  INNER void add_row(int64_t count, int64_t row, const real* w, const real* x, vec* sum) const {
     if (row < 0) return;
     const vec all = Full{}.load(x + row * KP);
 #pragma GCC unroll 16
-    for (int64_t j = 0; j < keys; j++) sum[j] += w[row * NP + j] * all;
+    for (int64_t j = 0; j < count; j++) sum[j] += w[row * NP + j] * all;
   }
   void write_back(const real*, const real* z, real* ds) const {
     scale_rows(d.K, d.VP, ds, d.VP, beyond);
@@ -180,9 +185,9 @@ struct Decay {
           if (d.erases()) step += both(x, dx, d.C + r);
         }
         sum += step;
-        Full{}.store(g + i * KP + c, sum);
+        Full{}.store(alpha + i * KP + c, sum);
       }
     }
-    d.store(d.p.dg, 1, d.K, g, KP);
+    for (int64_t i = 0; i < d.count; i++) std::copy_n(alpha + i * KP, d.K, d.at(d.p.dg, d.from + i));
   }
 };
