@@ -3,7 +3,7 @@
 // A number of the left factor is read wherever it lies, so that one that is transposed needs no copy. What is known to
 // be zero in triangular factors is left out, by whole groups of rows.
 #pragma once
-#include "vector.h"
+#include "prefetch.h"
 #include <utility>
 
 #if defined(__AVX512F__) || defined(__aarch64__)
@@ -16,12 +16,14 @@ struct Left { const real* at; int64_t row, column; };  // from one row to the ne
 struct Range { int64_t from, to, columns; };           // of the sum, and how many columns of the result there are
 
 template <int R, int Q>
-static void tile(Left a, Range s, const real* w, int64_t ldw, real* c, int64_t ldc, bool add) {
+static void tile(Left a, Range s, const real* w, int64_t ldw, real* c, int64_t ldc, real old) {
   vec sums[R][Q] = {};
-  if (add)
+  if (old)
     for (int r = 0; r < R; r++)
-      for (int q = 0; q < Q; q++) sums[r][q] = Full{}.load(c + r * ldc + q * LANES);
+      for (int q = 0; q < Q; q++) sums[r][q] = old * Full{}.load(c + r * ldc + q * LANES);
+  Lines lines = R == GROUP ? prefetch.take(w) : Lines{w, w, 0};
   for (int64_t i = s.from; i < s.to; i++) {
+    if (R == GROUP) lines.ask();
     vec row[Q];
 #pragma GCC unroll 4
     for (int q = 0; q < Q; q++) row[q] = Full{}.load(w + i * ldw + q * LANES);
@@ -38,39 +40,46 @@ static void tile(Left a, Range s, const real* w, int64_t ldw, real* c, int64_t l
 
 template <int R>
 static __attribute__((noinline)) void some_columns(Left a, Range s, const real* w, int64_t ldw, real* c, int64_t ldc,
-                                                   bool add) {
+                                                   real old) {
   int64_t rest = (s.columns + LANES - 1) / LANES;
-  for (; rest >= 4; rest -= 4, w += PANEL, c += PANEL) tile<R, 4>(a, s, w, ldw, c, ldc, add);
+  for (; rest >= 4; rest -= 4, w += PANEL, c += PANEL) tile<R, 4>(a, s, w, ldw, c, ldc, old);
   switch (rest) {
-    case 3: return tile<R, 3>(a, s, w, ldw, c, ldc, add);
-    case 2: return tile<R, 2>(a, s, w, ldw, c, ldc, add);
-    case 1: return tile<R, 1>(a, s, w, ldw, c, ldc, add);
+    case 3: return tile<R, 3>(a, s, w, ldw, c, ldc, old);
+    case 2: return tile<R, 2>(a, s, w, ldw, c, ldc, old);
+    case 1: return tile<R, 1>(a, s, w, ldw, c, ldc, old);
   }
 }
 
-// C = A · W, or C += A · W; range(first, end) says for a group of rows what is not zero.
+// C = old · C + A · W; range(first, end) says for a group of rows what is not zero. Where old is 0, C is not read.
 template <class F>
-static void product(int64_t rows, Left a, const real* w, int64_t ldw, real* c, int64_t ldc, bool add, F range) {
+static void product(int64_t rows, Left a, const real* w, int64_t ldw, real* c, int64_t ldc, real old, F range) {
   for (int64_t i = 0; i < rows;) {
     const int64_t size = rows - i < GROUP ? rows - i : GROUP;
     const Left here{a.at + i * a.row, a.row, a.column};
     const Range s = range(i, i + size);
     real* to = c + i * ldc;
     switch (size) {
-      case 6: some_columns<6>(here, s, w, ldw, to, ldc, add); break;
-      case 5: some_columns<5>(here, s, w, ldw, to, ldc, add); break;
-      case 4: some_columns<4>(here, s, w, ldw, to, ldc, add); break;
-      case 3: some_columns<3>(here, s, w, ldw, to, ldc, add); break;
-      case 2: some_columns<2>(here, s, w, ldw, to, ldc, add); break;
-      default: some_columns<1>(here, s, w, ldw, to, ldc, add);
+      case 6: some_columns<6>(here, s, w, ldw, to, ldc, old); break;
+      case 5: some_columns<5>(here, s, w, ldw, to, ldc, old); break;
+      case 4: some_columns<4>(here, s, w, ldw, to, ldc, old); break;
+      case 3: some_columns<3>(here, s, w, ldw, to, ldc, old); break;
+      case 2: some_columns<2>(here, s, w, ldw, to, ldc, old); break;
+      default: some_columns<1>(here, s, w, ldw, to, ldc, old);
     }
     i += size;
   }
 }
 
-static inline void product(int64_t rows, Left a, const real* w, int64_t ldw, real* c, int64_t ldc, bool add,
+static inline void product(int64_t rows, Left a, const real* w, int64_t ldw, real* c, int64_t ldc, real old,
                            Range all) {
-  product(rows, a, w, ldw, c, ldc, add, [&](int64_t, int64_t) { return all; });
+  product(rows, a, w, ldw, c, ldc, old, [&](int64_t, int64_t) { return all; });
+}
+
+// The first n lanes, then zeros.
+INLINE vec first_lanes(int64_t n, vec x) {
+  vec lane{};
+  for (int64_t i = 0; i < LANES; i++) lane[i] = i;
+  return lane < splat(n) ? x : vec{};
 }
 
 // y = x ⊙ factor, rows of whole registers.

@@ -21,8 +21,8 @@ struct Chunk : Head {
   }
 
   // q, erase keys and k of a chunk, decays, and the weights of reading.
-  void prepare(int64_t chunk) {
-    begin(chunk);
+  void prepare(int64_t chunk, int64_t next) {
+    begin(chunk, next);
     load(p.q, 1, K, x, KP);
     scale_all(count, KP, x, KP, p.scale);
     load(p.k, n, K, k, KP);
@@ -38,16 +38,16 @@ struct Chunk : Head {
   }
 
   void forward(int64_t chunk) {
-    prepare(chunk);
+    prepare(chunk, chunk + 1);
     load(p.v, n, V, news, VP);
     if (p.beta.base) scale_rows(N, VP, news, VP, factor);
     decay.enter(x);
-    product(C, {x, KP, 1}, s, VP, z, VP, false, Range{0, K, V});
+    product(C, {x, KP, 1}, s, VP, z, VP, 0, Range{0, K, V});
     if (erases()) {
-      product(N, {x + C * KP, KP, 1}, s, VP, news, VP, true, Range{0, K, V});
+      product(N, {x + C * KP, KP, 1}, s, VP, news, VP, 1, Range{0, K, V});
       solve();
     }
-    product(C, {w, NP, 1}, news, VP, z, VP, true, [&](int64_t, int64_t end) { return Range{0, end * n, V}; });
+    product(C, {w, NP, 1}, news, VP, z, VP, 1, [&](int64_t, int64_t end) { return Range{0, end * n, V}; });
     store(p.o, 1, V, z, VP);
     if (p.written) {
       real* to = p.written + (row * chunks + chunk) * N * V;
@@ -62,9 +62,9 @@ struct Chunk : Head {
     constexpr int64_t SOME = 16;
     for (int64_t i = 0; i < N; i += SOME) {
       const int64_t rows = std::min(SOME, N - i);
-      product(rows, {a + i * NP, NP, 1}, news, VP, news + i * VP, VP, true, Range{0, i, V});
+      product(rows, {a + i * NP, NP, 1}, news, VP, news + i * VP, VP, 1, Range{0, i, V});
       for (int64_t r = i + 1; r < i + rows; r++)
-        some_columns<1>({a + r * NP, NP, 1}, {i, r, V}, news, VP, news + r * VP, VP, true);
+        some_columns<1>({a + r * NP, NP, 1}, {i, r, V}, news, VP, news + r * VP, VP, 1);
     }
   }
 
@@ -74,9 +74,9 @@ struct Chunk : Head {
     constexpr int64_t SOME = 16;
     for (int64_t i = (N - 1) / SOME * SOME; i >= 0; i -= SOME) {
       const int64_t end = std::min(i + SOME, N);
-      product(end - i, {a + i, 1, NP}, y, VP, y + i * VP, VP, true, Range{end, N, V});
+      product(end - i, {a + i, 1, NP}, y, VP, y + i * VP, VP, 1, Range{end, N, V});
       for (int64_t r = end - 2; r >= i; r--)
-        some_columns<1>({a + r, 1, NP}, {r + 1, end, V}, y, VP, y + r * VP, VP, true);
+        some_columns<1>({a + r, 1, NP}, {r + 1, end, V}, y, VP, y + r * VP, VP, 1);
     }
   }
 };
@@ -90,7 +90,7 @@ struct Back : Chunk {
         weights(reads * NP), dv(N * VP), a(N * KP) {}
 
   void backward(int64_t m) {
-    prepare(m);
+    prepare(m, m - 1);
     std::swap(start.at, end.at);
     load_state(p.starts, row * chunks + m, start);
     for (int64_t i = 0; i < N; i++) std::copy_n(p.written + ((row * chunks + m) * N + i) * V, V, news + i * VP);
@@ -99,10 +99,10 @@ struct Back : Chunk {
     transpose(NP, VP, news, VP, turned, NP);
     triangle(z, V, turned, weights);
     transpose(KP, VP, start, VP, turned, KP);
-    product(reads, {z, VP, 1}, turned, KP, dx, KP, false, Range{0, V, K});
+    product(reads, {z, VP, 1}, turned, KP, dx, KP, 0, Range{0, V, K});
     decay.to_rows(weights, k, dx);
     transpose(KP, VP, s, VP, turned, KP);
-    product(N, {news, VP, 1}, turned, KP, dk, KP, false, Range{0, V, K});
+    product(N, {news, VP, 1}, turned, KP, dk, KP, 0, Range{0, V, K});
     decay.to_columns(weights, x, dk);
     decay.gates(x, dx, k, dk, end, s);
     put_out();
@@ -113,7 +113,7 @@ struct Back : Chunk {
   void gradient_of_written() {
     real* y = z + C * VP;
     decay.read_back(k, s, y);
-    product(N, {w, 1, NP}, z, VP, y, VP, true, [&](int64_t i, int64_t) { return Range{i / n, C, V}; });
+    product(N, {w, 1, NP}, z, VP, y, VP, 1, [&](int64_t i, int64_t) { return Range{i / n, C, V}; });
     if (erases()) solve_back(y);
   }
 

@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <vector>
 
-struct Port { real* base; int64_t batch, head, time; };  // (B, T, H, ·), the last axis contiguous; no base: absent
+// (B, T · rows, H, columns), the last axis contiguous; no base: absent.
+struct Port { real* base; int64_t batch, head, time, rows, columns; };
 
 struct Problem {
   Port q, k, v, g, erase, beta, o;               // o: what is put out, or its gradient
@@ -46,7 +47,17 @@ struct Head {
   real* at(const Port& port, int64_t t) const {
     return port.base + row / p.heads * port.batch + row % p.heads * port.head + t * port.time;
   }
-  void begin(int64_t chunk) { from = chunk * C, count = std::min(C, p.steps - from); }
+  void begin(int64_t chunk, int64_t next) {
+    from = chunk * C, count = std::min(C, p.steps - from);
+    prefetch.left.clear();
+    if (next < 0 || next >= chunks) return;
+    const int64_t steps = std::min(C, p.steps - next * C);
+    for (const Port* port : {&p.q, &p.k, &p.v, &p.g, &p.erase, &p.beta, &p.o, &p.dq, &p.dk, &p.dv, &p.dg, &p.derase,
+                             &p.dbeta})
+      if (port->base) prefetch.add(at(*port, next * C * port->rows), port->time, port->columns, steps * port->rows);
+    if (p.starts) prefetch.add(p.starts + (row * chunks + next) * K * V, V, V, K);
+    if (p.written) prefetch.add(p.written + (row * chunks + next) * N * V, V, V, N);
+  }
 
   // Rows (·, columns) of an operand in this chunk, `each` to a step; what is not there is zero.
   void load(const Port& port, int64_t each, int64_t columns, real* to, int64_t ld) const {
@@ -63,11 +74,13 @@ struct Head {
   // Products of rows that read (·, length) with written ones, transposed; zero where nothing was written yet.
   void triangle(const real* rows, int64_t length, const real* written, real* to) const {
     const int64_t ld = up(length);
-    product(C, {rows, ld, 1}, written, NP, to, NP, false,
+    product(C, {rows, ld, 1}, written, NP, to, NP, 0,
             [&](int64_t, int64_t end) { return Range{0, length, end * n}; });
     if (erases())
-      product(N, {rows + C * ld, ld, 1}, written, NP, to + C * NP, NP, false,
+      product(N, {rows + C * ld, ld, 1}, written, NP, to + C * NP, NP, 0,
               [&](int64_t, int64_t end) { return Range{0, length, end - 1}; });
-    for (int64_t i = 0; i < reads; i++) std::fill(to + i * NP + seen(i), to + (i + 1) * NP, real(0));
+    for (int64_t i = 0; i < reads; i++)
+      for (int64_t j = seen(i) / LANES * LANES; j < NP; j += LANES)
+        Full{}.store(to + i * NP + j, first_lanes(seen(i) - j, Full{}.load(to + i * NP + j)));
   }
 };

@@ -24,7 +24,7 @@ _SIZES = ("heads", "steps", "updates", "keys", "values", "size")
 class _Port(ctypes.Structure):
     _fields_ = (
         ("base", ctypes.c_void_p),
-        *((name, ctypes.c_int64) for name in ("batch", "head", "time")),
+        *((name, ctypes.c_int64) for name in ("batch", "head", "time", "rows", "columns")),
     )
 
 
@@ -89,7 +89,7 @@ def backward(
     found = steps._replace(erase=None if delta else steps.erase)
     grads = found.map(lambda x: room(tuple(x.shape), x.dtype))
     for name, grad in zip(_GRADIENTS, grads, strict=True):
-        setattr(problem, name, _port(grad))
+        setattr(problem, name, _port(grad, steps.q.shape[1]))
     first = torch.empty_like(grad_last)
     pointers = (None, kept.last, kept.starts, kept.written, first, grad_last)
     for name, tensor in zip(_POINTERS, pointers, strict=True):
@@ -105,15 +105,16 @@ def _problem(steps: Steps, scale: float, size: int, o: Tensor) -> _Problem:
     for name, value in zip(_SIZES, sizes, strict=True):
         setattr(problem, name, value)
     for name, tensor in zip(_PORTS, (*steps, o), strict=True):
-        setattr(problem, name, _port(tensor))
+        setattr(problem, name, _port(tensor, count))
     return problem
 
 
-def _port(tensor: Tensor | None) -> _Port:
+def _port(tensor: Tensor | None, steps: int) -> _Port:
     if tensor is None:
         return _Port()
     batch, time, head = tensor.stride()[:3]
-    return _Port(tensor.data_ptr(), batch, head, time)
+    columns = tensor.shape[3] if tensor.dim() > 3 else 1
+    return _Port(tensor.data_ptr(), batch, head, time, tensor.shape[1] // steps, columns)
 
 
 def _readable(x: Tensor) -> Tensor:
@@ -139,7 +140,7 @@ def _library(dtype: torch.dtype, decay: str) -> ctypes.CDLL:
     folder, real = Path(__file__).parent, REALS[dtype]
     source = f"#define SINGLE {int(real == 'float')}\ntypedef {real} real;\n"
     # One translation unit, so that an object in the cache is known by all of its text.
-    files = ("blocks.h", "head.h", decay, "chunk.cpp")
+    files = ("prefetch.h", "blocks.h", "head.h", decay, "chunk.cpp")
     for name in files:
         source += (folder / name).read_text(encoding="utf-8")
     for name in files:

@@ -5,40 +5,32 @@
 struct Decay {
   const Head& d;
   const bool any;
-  Buffer table, entering, leaving, turned;
-  std::vector<double> gamma;
+  Buffer table, entering, high, low, turned;
+  real* const leaving;
   real whole = 1;
 
   explicit Decay(const Head& d)
-      : d(d), any(d.p.g.base), table(d.C * d.NP), entering(d.reads + LANES), leaving(d.NP), turned(d.KP * d.NP),
-        gamma(d.C) {}
+      : d(d), any(d.p.g.base), table(d.C * d.NP), entering(d.reads + LANES), high(d.NP), low(d.NP),
+        turned(d.KP * d.NP), leaving(table + (d.C - 1) * d.NP) {}
 
-  // e^Γ, e^{Γ_C − Γ} and e^{Γ_i − Γ_j}; sums of many gates need more digits than their exponentials.
+  // e^Γ and e^{Γ_i − Γ_j}, whose last row is e^{Γ_C − Γ}. Γ is in two parts, since sums of many gates need more digits
+  // than their exponentials.
   void prepare() {
     if (!any) return;
     double sum = 0;
     for (int64_t i = 0; i < d.C; i++) {
       if (i < d.count) sum += std::max(double(*d.at(d.p.g, d.from + i)), -800.);
-      gamma[i] = sum;
+      entering[i] = sum;
+      for (int64_t r = i * d.n; r < (i + 1) * d.n; r++) high[r] = sum, low[r] = sum - high[r];
     }
-    whole = std::exp(sum);
-    for (int64_t i = 0; i < d.C; i++) {
-      entering[i] = gamma[i];
-      for (int64_t r = i * d.n; r < (i + 1) * d.n; r++) leaving[r] = sum - gamma[i];
-    }
-    exponentials(d.C, entering);
-    exponentials(d.N, leaving);
-    for (int64_t i = 0; i < d.C; i++) {
-      real* row = table + i * d.NP;
-      for (int64_t j = 0; j <= i; j++)
-        for (int64_t r = j * d.n; r < (j + 1) * d.n; r++) row[r] = real(gamma[i] - gamma[j]);
-      std::fill(row + (i + 1) * d.n, row + Head::up((i + 1) * d.n), real(-800));
-      exponentials(Head::up((i + 1) * d.n), row);
-      if (d.erases()) std::fill_n(entering + d.C + i * d.n, d.n, entering[i]);
-    }
-  }
-  static void exponentials(int64_t n, real* x) {
-    for (int64_t j = 0; j < n; j += LANES) Full{}.store(x + j, exp_(Full{}.load(x + j)));
+    for (int64_t i = 0; i < d.C; i++)
+      for (int64_t j = 0; j < (i + 1) * d.n; j += LANES) {
+        const vec past = (high[i * d.n] - Full{}.load(high + j)) + (low[i * d.n] - Full{}.load(low + j));
+        Full{}.store(table + i * d.NP + j, exp_(least(splat(0), past)));
+      }
+    for (int64_t i = 0; i < d.C; i += LANES) Full{}.store(entering + i, exp_(Full{}.load(entering + i)));
+    whole = entering[d.C - 1];
+    for (int64_t r = 0; d.erases() && r < d.N; r++) entering[d.C + r] = entering[r / d.n];
   }
 
   // Weights with which rows that read see what was written.
@@ -60,36 +52,36 @@ struct Decay {
   }
   // The state behind the chunk.
   void write(const real* k, real* news, real* s) const {
-    if (any) scale_rows(d.N, d.VP, news, d.VP, leaving), scale_all(d.K, d.VP, s, d.VP, whole);
-    product(d.K, {k, 1, d.KP}, news, d.VP, s, d.VP, true, Range{0, d.N, d.V});
+    if (any) scale_rows(d.N, d.VP, news, d.VP, leaving);
+    product(d.K, {k, 1, d.KP}, news, d.VP, s, d.VP, whole, Range{0, d.N, d.V});
   }
 
   // What a gradient of the state behind the chunk is to the rows written.
   void read_back(const real* k, const real* ds, real* y) const {
-    product(d.N, {k, d.KP, 1}, ds, d.VP, y, d.VP, false, Range{0, d.K, d.V});
+    product(d.N, {k, d.KP, 1}, ds, d.VP, y, d.VP, 0, Range{0, d.K, d.V});
     if (any) scale_rows(d.N, d.VP, y, d.VP, leaving);
   }
   // The gradient of rows that read, to which that through the state is given; w: of the weights.
   void to_rows(real* w, const real* k, real* dx) {
     decay(w);
     enter(dx);
-    product(d.C, {w, d.NP, 1}, k, d.KP, dx, d.KP, true, [&](int64_t, int64_t end) { return Range{0, end * d.n, d.K}; });
+    product(d.C, {w, d.NP, 1}, k, d.KP, dx, d.KP, 1, [&](int64_t, int64_t end) { return Range{0, end * d.n, d.K}; });
     if (d.erases())
-      product(d.N, {w + d.C * d.NP, d.NP, 1}, k, d.KP, dx + d.C * d.KP, d.KP, true,
+      product(d.N, {w + d.C * d.NP, d.NP, 1}, k, d.KP, dx + d.C * d.KP, d.KP, 1,
               [&](int64_t, int64_t end) { return Range{0, end - 1, d.K}; });
   }
   // The same of written rows, behind `to_rows`.
   void to_columns(const real* w, const real* x, real* dk) const {
     if (any) scale_rows(d.N, d.KP, dk, d.KP, leaving);
-    product(d.N, {w, 1, d.NP}, x, d.KP, dk, d.KP, true, [&](int64_t r, int64_t) { return Range{r / d.n, d.C, d.K}; });
+    product(d.N, {w, 1, d.NP}, x, d.KP, dk, d.KP, 1, [&](int64_t r, int64_t) { return Range{r / d.n, d.C, d.K}; });
     if (d.erases())
-      product(d.N, {w + d.C * d.NP, 1, d.NP}, x + d.C * d.KP, d.KP, dk, d.KP, true,
+      product(d.N, {w + d.C * d.NP, 1, d.NP}, x + d.C * d.KP, d.KP, dk, d.KP, 1,
               [&](int64_t r, int64_t) { return Range{r, d.N, d.K}; });
   }
   // The gradient of the state before the chunk, from that behind it.
   void write_back(const real* x, real* z, real* ds) const {
-    if (any) scale_rows(d.reads, d.VP, z, d.VP, entering), scale_all(d.K, d.VP, ds, d.VP, whole);
-    product(d.K, {x, 1, d.KP}, z, d.VP, ds, d.VP, true, Range{0, d.reads, d.V});
+    if (any) scale_rows(d.reads, d.VP, z, d.VP, entering);
+    product(d.K, {x, 1, d.KP}, z, d.VP, ds, d.VP, whole, Range{0, d.reads, d.V});
   }
 
   void gates(const real* x, const real* dx, const real* k, const real* dk, const real* last, const real* ds) const {

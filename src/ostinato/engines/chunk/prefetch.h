@@ -1,0 +1,32 @@
+// Memory that is needed soon, asked for line by line while products go on.
+#pragma once
+#include "vector.h"
+#include <vector>
+
+// One line of each of some rows.
+struct Lines {
+  const real *at, *last;
+  int64_t step;
+  inline __attribute__((always_inline)) void ask() {
+    __builtin_prefetch(at);
+    at = at < last ? at + step : at;
+  }
+};
+
+struct Prefetch {
+  static constexpr int64_t LINE = 64 / sizeof(real);
+  std::vector<Lines> left;
+
+  void add(const real* at, int64_t step, int64_t columns, int64_t count) {
+    for (int64_t c = 0; c < columns && count; c += LINE) left.push_back({at + c, at + c + (count - 1) * step, step});
+  }
+  // What a product asks for next; where nothing is left to, what it has.
+  Lines take(const real* own) {
+    if (left.empty()) return {own, own, 0};
+    const Lines next = left.back();
+    left.pop_back();
+    return next;
+  }
+};
+
+static thread_local Prefetch prefetch;
