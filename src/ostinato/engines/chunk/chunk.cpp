@@ -6,23 +6,30 @@
 #include "head.h"
 
 struct Chunk : Head {
+  // Heads go through time together, since what they read lies side by side; their states stay in the cache.
+  static constexpr int64_t BYTES = 1 << 17;
+  const int64_t team;
   Decay decay;
-  Buffer x, k, w, z, news, s, factor;
+  Buffer x, k, w, z, news, factor, states;
+  real* s;
 
-  Chunk(const Problem& p, int64_t row)
-      : Head(p, row), decay(*this), x((C + NP) * KP), k(NP * KP), w(reads * NP), z((C + N) * VP),
-        news(NP * VP), s(KP * VP), factor(NP) {}
+  explicit Chunk(const Problem& p)
+      : Head(p), team(std::clamp<int64_t>(BYTES / (KP * VP * sizeof(real)), 1, 8)), decay(*this), x((C + NP) * KP),
+        k(NP * KP), w(reads * NP), z((C + N) * VP), news(NP * VP), factor(NP), states(team * KP * VP) {}
 
-  void load_state(const real* states, int64_t index, real* to) const {
-    for (int64_t i = 0; i < K; i++) std::copy_n(states + (index * K + i) * V, V, to + i * VP);
+  void visit(int64_t r, int64_t m) {
+    Head::visit(r, m);
+    s = states + r % team * KP * VP;
   }
-  void store_state(real* states, int64_t index) const {
-    for (int64_t i = 0; i < K; i++) std::copy_n(s + i * VP, V, states + (index * K + i) * V);
+  void load_state(const real* from, int64_t index, real* to) const {
+    for (int64_t i = 0; i < K; i++) std::copy_n(from + (index * K + i) * V, V, to + i * VP);
+  }
+  void store_state(real* to, int64_t index) const {
+    for (int64_t i = 0; i < K; i++) std::copy_n(s + i * VP, V, to + (index * K + i) * V);
   }
 
   // q, erase keys and k of a chunk, decays, and the weights of reading.
-  void prepare(int64_t chunk, int64_t next) {
-    begin(chunk, next);
+  void prepare() {
     load(p.q, 1, K, x, KP);
     scale_all(count, KP, x, KP, p.scale);
     load(p.k, n, K, k, KP);
@@ -37,8 +44,9 @@ struct Chunk : Head {
     decay.scores(x, k, w);
   }
 
-  void forward(int64_t chunk) {
-    prepare(chunk, chunk + 1);
+  void forward() {
+    if (p.starts) store_state(p.starts, place());
+    prepare();
     load(p.v, n, V, news, VP);
     if (p.beta.base) scale_rows(N, VP, news, VP, factor);
     decay.enter(x);
@@ -50,7 +58,7 @@ struct Chunk : Head {
     product(C, {w, NP, 1}, news, VP, z, VP, 1, [&](int64_t, int64_t end) { return Range{0, end * n, V}; });
     store(p.o, 1, V, z, VP);
     if (p.written) {
-      real* to = p.written + (row * chunks + chunk) * N * V;
+      real* to = p.written + place() * N * V;
       for (int64_t i = 0; i < N; i++) std::copy_n(news + i * VP, V, to + i * V);
     }
     decay.write(k, news, s);
@@ -81,19 +89,22 @@ struct Chunk : Head {
   }
 };
 
-// Gradients of a chunk; `s` holds that of the state behind it, `end` that state.
+// Gradients of a chunk; `s` holds that of the state behind it, `ends` of every head that state.
 struct Back : Chunk {
-  Buffer start, end, turned, dx, dk, weights, dv, a;
+  std::vector<Buffer> ends;
+  Buffer start, turned, dx, dk, weights, dv, a;
 
-  Back(const Problem& p, int64_t row)
-      : Chunk(p, row), start(KP * VP), end(KP * VP), turned(VP * std::max(KP, NP)), dx((C + NP) * KP), dk(NP * KP),
-        weights(reads * NP), dv(N * VP), a(N * KP) {}
+  explicit Back(const Problem& p)
+      : Chunk(p), start(KP * VP), turned(VP * std::max(KP, NP)), dx((C + NP) * KP), dk(NP * KP),
+        weights(reads * NP), dv(N * VP), a(N * KP) {
+    for (int64_t i = 0; i < team; i++) ends.emplace_back(KP * VP);
+  }
+  Buffer& end() { return ends[row % team]; }
 
-  void backward(int64_t m) {
-    prepare(m, m - 1);
-    std::swap(start.at, end.at);
-    load_state(p.starts, row * chunks + m, start);
-    for (int64_t i = 0; i < N; i++) std::copy_n(p.written + ((row * chunks + m) * N + i) * V, V, news + i * VP);
+  void backward() {
+    prepare();
+    load_state(p.starts, place(), start);
+    for (int64_t i = 0; i < N; i++) std::copy_n(p.written + (place() * N + i) * V, V, news + i * VP);
     load(p.o, 1, V, z, VP);
     gradient_of_written();
     transpose(NP, VP, news, VP, turned, NP);
@@ -104,7 +115,8 @@ struct Back : Chunk {
     transpose(KP, VP, s, VP, turned, KP);
     product(N, {news, VP, 1}, turned, KP, dk, KP, 0, Range{0, V, K});
     decay.to_columns(weights, x, dk);
-    decay.gates(x, dx, k, dk, end, s);
+    decay.gates(x, dx, k, dk, end(), s);
+    std::swap(start, end());
     put_out();
     decay.write_back(x, z, s);
   }
@@ -145,23 +157,35 @@ struct Back : Chunk {
 };
 
 extern "C" void forward(const Problem* p, int64_t begin, int64_t end) {
-  for (int64_t row = begin; row < end; row++) {
-    Chunk c(*p, row);
-    c.load_state(p->first, row, c.s);
-    for (int64_t m = 0; m < c.chunks; m++) {
-      if (p->starts) c.store_state(p->starts, row * c.chunks + m);
-      c.forward(m);
-    }
-    c.store_state(p->last, row);
+  Chunk c(*p);
+  for (int64_t first = begin; first < end; first += c.team) {
+    const int64_t last = std::min(first + c.team, end);
+    for (int64_t row = first; row < last; row++) c.visit(row, 0), c.load_state(p->first, row, c.s);
+    for (int64_t m = 0; m < c.chunks; m++)
+      for (int64_t row = first; row < last; row++) {
+        c.visit(row, m);
+        row + 1 < last ? c.fetch(row + 1, m) : c.fetch(first, m + 1);
+        c.forward();
+      }
+    for (int64_t row = first; row < last; row++) c.visit(row, 0), c.store_state(p->last, row);
   }
 }
 
 extern "C" void backward(const Problem* p, int64_t begin, int64_t end) {
-  for (int64_t row = begin; row < end; row++) {
-    Back c(*p, row);
-    c.load_state(p->last, row, c.start);
-    c.load_state(p->grad_last, row, c.s);
-    for (int64_t m = c.chunks - 1; m >= 0; m--) c.backward(m);
-    c.store_state(p->grad_first, row);
+  Back c(*p);
+  for (int64_t first = begin; first < end; first += c.team) {
+    const int64_t last = std::min(first + c.team, end);
+    for (int64_t row = first; row < last; row++) {
+      c.visit(row, 0);
+      c.load_state(p->last, row, c.end());
+      c.load_state(p->grad_last, row, c.s);
+    }
+    for (int64_t m = c.chunks - 1; m >= 0; m--)
+      for (int64_t row = first; row < last; row++) {
+        c.visit(row, m);
+        row + 1 < last ? c.fetch(row + 1, m) : c.fetch(first, m - 1);
+        c.backward();
+      }
+    for (int64_t row = first; row < last; row++) c.visit(row, 0), c.store_state(p->grad_first, row);
   }
 }

@@ -31,11 +31,11 @@ struct Buffer {
 // C·n. Rows of buffers are filled up to whole registers, and so is their number where it becomes that of columns.
 struct Head {
   const Problem& p;
-  const int64_t row, C, n, N, K, V, KP, VP, NP, reads, chunks;
-  int64_t from, count;  // steps of this chunk
+  const int64_t C, n, N, K, V, KP, VP, NP, reads, chunks;
+  int64_t row, chunk, from, count;  // the head, and the steps of this chunk
 
-  Head(const Problem& p, int64_t row)
-      : p(p), row(row), C(p.size), n(p.updates), N(C * n), K(p.keys), V(p.values), KP(up(K)), VP(up(V)), NP(up(N)),
+  explicit Head(const Problem& p)
+      : p(p), C(p.size), n(p.updates), N(C * n), K(p.keys), V(p.values), KP(up(K)), VP(up(V)), NP(up(N)),
         reads(C + (erases() ? N : 0)), chunks((p.steps + C - 1) / C) {}
 
   static int64_t up(int64_t n) {
@@ -47,16 +47,22 @@ struct Head {
   real* at(const Port& port, int64_t t) const {
     return port.base + row / p.heads * port.batch + row % p.heads * port.head + t * port.time;
   }
-  void begin(int64_t chunk, int64_t next) {
-    from = chunk * C, count = std::min(C, p.steps - from);
+  int64_t place() const { return row * chunks + chunk; }
+  void visit(int64_t r, int64_t m) { row = r, chunk = m, from = m * C, count = std::min(C, p.steps - from); }
+  // All that a visit reads and puts out, to be fetched while products go on.
+  void fetch(int64_t r, int64_t m) {
     prefetch.left.clear();
-    if (next < 0 || next >= chunks) return;
-    const int64_t steps = std::min(C, p.steps - next * C);
+    if (m < 0 || m >= chunks) return;
+    Head next(p);
+    next.visit(r, m);
     for (const Port* port : {&p.q, &p.k, &p.v, &p.g, &p.erase, &p.beta, &p.o, &p.dq, &p.dk, &p.dv, &p.dg, &p.derase,
                              &p.dbeta})
-      if (port->base) prefetch.add(at(*port, next * C * port->rows), port->time, port->columns, steps * port->rows);
-    if (p.starts) prefetch.add(p.starts + (row * chunks + next) * K * V, V, V, K);
-    if (p.written) prefetch.add(p.written + (row * chunks + next) * N * V, V, V, N);
+      if (port->base) next.fetch(*port);
+    if (p.starts) prefetch.add(p.starts + next.place() * K * V, V, V, K);
+    if (p.written) prefetch.add(p.written + next.place() * N * V, V, V, N);
+  }
+  void fetch(const Port& port) const {
+    prefetch.add(at(port, from * port.rows), port.time, port.columns, count * port.rows);
   }
 
   // Rows (·, columns) of an operand in this chunk, `each` to a step; what is not there is zero.
