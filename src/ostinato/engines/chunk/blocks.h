@@ -21,9 +21,9 @@ static void tile(Left a, Range s, const real* w, int64_t ldw, real* c, int64_t l
   if (old)
     for (int r = 0; r < R; r++)
       for (int q = 0; q < Q; q++) sums[r][q] = old * Full{}.load(c + r * ldc + q * LANES);
-  Lines lines = R == GROUP ? prefetch.take(w) : Lines{w, w, 0};
+  Lines lines = R == GROUP && Q == 4 ? prefetch.take(w) : Lines{w, w, 0};
   for (int64_t i = s.from; i < s.to; i++) {
-    if (R == GROUP) lines.ask();
+    if (R == GROUP && Q == 4) lines.ask();
     vec row[Q];
 #pragma GCC unroll 4
     for (int q = 0; q < Q; q++) row[q] = Full{}.load(w + i * ldw + q * LANES);
@@ -85,6 +85,13 @@ INLINE vec first_lanes(int64_t n, vec x) {
 // y = x ⊙ factor, rows of whole registers.
 static inline void multiply(int64_t columns, const real* x, const real* factor, real* y) {
   for (int64_t j = 0; j < columns; j += LANES) Full{}.store(y + j, Full{}.load(x + j) * Full{}.load(factor + j));
+}
+
+// y = factor · x, of any length.
+static inline void scaled(int64_t columns, const real* x, real factor, real* y) {
+  int64_t j = 0;
+  for (; j + LANES <= columns; j += LANES) Full{}.store(y + j, Full{}.load(x + j) * factor);
+  for (; j < columns; j++) y[j] = x[j] * factor;
 }
 
 static inline void scale_all(int64_t rows, int64_t columns, real* x, int64_t ld, real factor) {

@@ -30,16 +30,11 @@ struct Chunk : Head {
 
   // q, erase keys and k of a chunk, decays, and the weights of reading.
   void prepare() {
-    load(p.q, 1, K, x, KP);
-    scale_all(count, KP, x, KP, p.scale);
-    load(p.k, n, K, k, KP);
+    load(p.q, x, KP, [&](int64_t) { return p.scale; });
+    load(p.k, k, KP, one);
     for (int64_t i = 0; i < N; i++)
       factor[i] = i >= count * n ? real(0) : p.beta.base ? *at(p.beta, from * n + i) : real(1);
-    if (erases()) {
-      real* a = x + C * KP;
-      load(erase(), n, K, a, KP);
-      for (int64_t i = 0; i < N; i++) scale_all(1, KP, a + i * KP, KP, -factor[i]);
-    }
+    if (erases()) load(erase(), x + C * KP, KP, [&](int64_t i) { return -factor[i]; });
     decay.prepare();
     decay.scores(x, k, w);
   }
@@ -47,8 +42,7 @@ struct Chunk : Head {
   void forward() {
     if (p.starts) store_state(p.starts, place());
     prepare();
-    load(p.v, n, V, news, VP);
-    if (p.beta.base) scale_rows(N, VP, news, VP, factor);
+    load(p.v, news, VP, [&](int64_t i) { return factor[i]; });
     decay.enter(x);
     product(C, {x, KP, 1}, s, VP, z, VP, 0, Range{0, K, V});
     if (erases()) {
@@ -56,7 +50,7 @@ struct Chunk : Head {
       solve();
     }
     product(C, {w, NP, 1}, news, VP, z, VP, 1, [&](int64_t, int64_t end) { return Range{0, end * n, V}; });
-    store(p.o, 1, V, z, VP);
+    store(p.o, z, VP, one);
     if (p.written) {
       real* to = p.written + place() * N * V;
       for (int64_t i = 0; i < N; i++) std::copy_n(news + i * VP, V, to + i * V);
@@ -92,11 +86,11 @@ struct Chunk : Head {
 // Gradients of a chunk; `s` holds that of the state behind it, `ends` of every head that state.
 struct Back : Chunk {
   std::vector<Buffer> ends;
-  Buffer start, turned, dx, dk, weights, dv, a;
+  Buffer start, turned, dx, dk, weights, a;
 
   explicit Back(const Problem& p)
       : Chunk(p), start(KP * VP), turned(VP * std::max(KP, NP)), dx((C + NP) * KP), dk(NP * KP),
-        weights(reads * NP), dv(N * VP), a(N * KP) {
+        weights(reads * NP), a(N * KP) {
     for (int64_t i = 0; i < team; i++) ends.emplace_back(KP * VP);
   }
   Buffer& end() { return ends[row % team]; }
@@ -105,7 +99,7 @@ struct Back : Chunk {
     prepare();
     load_state(p.starts, place(), start);
     for (int64_t i = 0; i < N; i++) std::copy_n(p.written + (place() * N + i) * V, V, news + i * VP);
-    load(p.o, 1, V, z, VP);
+    load(p.o, z, VP, one);
     gradient_of_written();
     transpose(NP, VP, news, VP, turned, NP);
     triangle(z, V, turned, weights);
@@ -130,24 +124,23 @@ struct Back : Chunk {
   }
 
   void put_out() {
-    scale_all(C, KP, dx, KP, p.scale);
-    store(p.dq, 1, K, dx, KP);
     const real* y = z + C * VP;
     real* da = dx + C * KP;
     if (p.beta.base) gradient_of_beta(y, da);
-    for (int64_t i = 0; erases() && i < N; i++) scale_all(1, KP, da + i * KP, KP, -factor[i]);
+    store(p.dq, dx, KP, [&](int64_t) { return p.scale; });
+    store(p.dv, y, VP, [&](int64_t i) { return factor[i]; });
     if (p.delta)
-      for (int64_t i = 0; i < N * KP; i += LANES) Full{}.store(dk + i, Full{}.load(dk + i) + Full{}.load(da + i));
-    store(p.dk, n, K, dk, KP);
-    if (p.erase.base && !p.delta) store(p.derase, n, K, da, KP);
-    std::copy_n(y, N * VP, dv.at);
-    if (p.beta.base) scale_rows(N, VP, dv, VP, factor);
-    store(p.dv, n, V, dv, VP);
+      for (int64_t i = 0; i < N; i++)
+        for (int64_t j = i * KP; j < (i + 1) * KP; j += LANES)
+          Full{}.store(dk + j, Full{}.load(dk + j) - Full{}.load(da + j) * factor[i]);
+    else if (erases())
+      store(p.derase, da, KP, [&](int64_t i) { return -factor[i]; });
+    store(p.dk, dk, KP, one);
   }
 
   void gradient_of_beta(const real* y, const real* da) {
-    load(p.v, n, V, news, VP);
-    if (erases()) load(erase(), n, K, a, KP);
+    load(p.v, news, VP, one);
+    if (erases()) load(erase(), a, KP, one);
     for (int64_t i = 0; i < count * n; i++) {
       vec sum = products(VP, y + i * VP, news + i * VP);
       if (erases()) sum -= products(KP, da + i * KP, a + i * KP);

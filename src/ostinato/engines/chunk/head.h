@@ -65,14 +65,19 @@ struct Head {
     prefetch.add(at(port, from * port.rows), port.time, port.columns, count * port.rows);
   }
 
-  // Rows (·, columns) of an operand in this chunk, `each` to a step; what is not there is zero.
-  void load(const Port& port, int64_t each, int64_t columns, real* to, int64_t ld) const {
-    for (int64_t i = 0; i < count * each; i++) std::copy_n(at(port, from * each + i), columns, to + i * ld);
-    for (int64_t i = count * each; i < C * each; i++) std::fill_n(to + i * ld, columns, real(0));
+  // Rows of an operand in this chunk, times a factor of each; what is not there is zero.
+  template <class F>
+  void load(const Port& port, real* to, int64_t ld, F factor) const {
+    for (int64_t i = 0; i < count * port.rows; i++)
+      scaled(port.columns, at(port, from * port.rows + i), factor(i), to + i * ld);
+    for (int64_t i = count * port.rows; i < C * port.rows; i++) std::fill_n(to + i * ld, port.columns, real(0));
   }
-  void store(const Port& port, int64_t each, int64_t columns, const real* x, int64_t ld) const {
-    for (int64_t i = 0; i < count * each; i++) std::copy_n(x + i * ld, columns, at(port, from * each + i));
+  template <class F>
+  void store(const Port& port, const real* x, int64_t ld, F factor) const {
+    for (int64_t i = 0; i < count * port.rows; i++)
+      scaled(port.columns, x + i * ld, factor(i), at(port, from * port.rows + i));
   }
+  static real one(int64_t) { return 1; }
 
   // Written rows that a row of reading may see: those until its step, or before it.
   int64_t seen(int64_t row) const { return row < C ? (row + 1) * n : row - C; }
