@@ -21,9 +21,10 @@ static void tile(Left a, Range s, const real* w, int64_t ldw, real* c, int64_t l
   if (old)
     for (int r = 0; r < R; r++)
       for (int q = 0; q < Q; q++) sums[r][q] = old * Full{}.load(c + r * ldc + q * LANES);
-  Lines lines = R == GROUP && Q == 4 ? prefetch.take(w) : Lines{w, w, 0};
+  constexpr bool large = R == GROUP && Q == 4;  // in a smaller one lines would wait for one another
+  Lines lines = large ? prefetch.next(w) : Lines{w, w, 0};
   for (int64_t i = s.from; i < s.to; i++) {
-    if (R == GROUP && Q == 4) lines.ask();
+    if (large) lines.ask();
     vec row[Q];
 #pragma GCC unroll 4
     for (int q = 0; q < Q; q++) row[q] = Full{}.load(w + i * ldw + q * LANES);

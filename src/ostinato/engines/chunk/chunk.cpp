@@ -1,21 +1,22 @@
 // The recurrence of a matrix state in chunks; chunkwise.py has the equations.
 //
-// One thread takes a head through time. Everything of a chunk lies in the cache. Rows that read the state, q and the
-// erase keys, stand in one block, and so do the gradients of what they read. No inverse is made: N is found row after
-// row. `Decay`, of shared_decay.h or key_decay.h, says how what was written grows less.
+// One thread takes some heads through time, chunk after chunk, since what they read lies side by side. Everything of a
+// chunk and the states of these heads lie in the cache. Rows that read the state, q and the erase keys, stand in one
+// block, and so do the gradients of what they read. No inverse is made: N is found row after row. `Decay`, of
+// shared_decay.h or key_decay.h, says how what was written grows less.
 #include "head.h"
 
 struct Chunk : Head {
-  // Heads go through time together, since what they read lies side by side; their states stay in the cache.
-  static constexpr int64_t BYTES = 1 << 17;
-  const int64_t team;
+  static constexpr int64_t STATES = 1 << 17, MOST_HEADS = 8;  // bytes, and how many
+  const int64_t team;  // heads that go through time together
   Decay decay;
   Buffer x, k, w, z, news, factor, states;
   real* s;
 
   explicit Chunk(const Problem& p)
-      : Head(p), team(std::clamp<int64_t>(BYTES / (KP * VP * sizeof(real)), 1, 8)), decay(*this), x((C + NP) * KP),
-        k(NP * KP), w(reads * NP), z((C + N) * VP), news(NP * VP), factor(NP), states(team * KP * VP) {}
+      : Head(p), team(std::clamp<int64_t>(STATES / (KP * VP * sizeof(real)), 1, MOST_HEADS)), decay(*this),
+        x((C + NP) * KP), k(NP * KP), w(reads * NP), z((C + N) * VP), news(NP * VP), factor(NP),
+        states(team * KP * VP) {}
 
   void visit(int64_t r, int64_t m) {
     Head::visit(r, m);
@@ -30,11 +31,11 @@ struct Chunk : Head {
 
   // q, erase keys and k of a chunk, decays, and the weights of reading.
   void prepare() {
-    load(p.q, x, KP, [&](int64_t) { return p.scale; });
-    load(p.k, k, KP, one);
+    load(p.q, 1, K, x, KP, [&](int64_t) { return p.scale; });
+    load(p.k, n, K, k, KP);
     for (int64_t i = 0; i < N; i++)
       factor[i] = i >= count * n ? real(0) : p.beta.base ? *at(p.beta, from * n + i) : real(1);
-    if (erases()) load(erase(), x + C * KP, KP, [&](int64_t i) { return -factor[i]; });
+    if (erases()) load(erase(), n, K, x + C * KP, KP, [&](int64_t i) { return -factor[i]; });
     decay.prepare();
     decay.scores(x, k, w);
   }
@@ -42,7 +43,7 @@ struct Chunk : Head {
   void forward() {
     if (p.starts) store_state(p.starts, place());
     prepare();
-    load(p.v, news, VP, [&](int64_t i) { return factor[i]; });
+    load(p.v, n, V, news, VP, [&](int64_t i) { return factor[i]; });
     decay.enter(x);
     product(C, {x, KP, 1}, s, VP, z, VP, 0, Range{0, K, V});
     if (erases()) {
@@ -50,7 +51,7 @@ struct Chunk : Head {
       solve();
     }
     product(C, {w, NP, 1}, news, VP, z, VP, 1, [&](int64_t, int64_t end) { return Range{0, end * n, V}; });
-    store(p.o, z, VP, one);
+    store(p.o, 1, V, z, VP);
     if (p.written) {
       real* to = p.written + place() * N * V;
       for (int64_t i = 0; i < N; i++) std::copy_n(news + i * VP, V, to + i * V);
@@ -61,9 +62,8 @@ struct Chunk : Head {
   // N from (I + A) N = news, in place; the weights of erase keys are −A.
   void solve() {
     const real* a = w + C * NP;
-    constexpr int64_t SOME = 16;
-    for (int64_t i = 0; i < N; i += SOME) {
-      const int64_t rows = std::min(SOME, N - i);
+    for (int64_t i = 0; i < N; i += GROUP) {
+      const int64_t rows = std::min(GROUP, N - i);
       product(rows, {a + i * NP, NP, 1}, news, VP, news + i * VP, VP, 1, Range{0, i, V});
       for (int64_t r = i + 1; r < i + rows; r++)
         some_columns<1>({a + r * NP, NP, 1}, {i, r, V}, news, VP, news + r * VP, VP, 1);
@@ -73,9 +73,8 @@ struct Chunk : Head {
   // The same with the transposed matrix, from the last row to the first.
   void solve_back(real* y) {
     const real* a = w + C * NP;
-    constexpr int64_t SOME = 16;
-    for (int64_t i = (N - 1) / SOME * SOME; i >= 0; i -= SOME) {
-      const int64_t end = std::min(i + SOME, N);
+    for (int64_t i = (N - 1) / GROUP * GROUP; i >= 0; i -= GROUP) {
+      const int64_t end = std::min(i + GROUP, N);
       product(end - i, {a + i, 1, NP}, y, VP, y + i * VP, VP, 1, Range{end, N, V});
       for (int64_t r = end - 2; r >= i; r--)
         some_columns<1>({a + r, 1, NP}, {r + 1, end, V}, y, VP, y + r * VP, VP, 1);
@@ -99,7 +98,7 @@ struct Back : Chunk {
     prepare();
     load_state(p.starts, place(), start);
     for (int64_t i = 0; i < N; i++) std::copy_n(p.written + (place() * N + i) * V, V, news + i * VP);
-    load(p.o, z, VP, one);
+    load(p.o, 1, V, z, VP);
     gradient_of_written();
     transpose(NP, VP, news, VP, turned, NP);
     triangle(z, V, turned, weights);
@@ -127,20 +126,20 @@ struct Back : Chunk {
     const real* y = z + C * VP;
     real* da = dx + C * KP;
     if (p.beta.base) gradient_of_beta(y, da);
-    store(p.dq, dx, KP, [&](int64_t) { return p.scale; });
-    store(p.dv, y, VP, [&](int64_t i) { return factor[i]; });
+    store(p.dq, 1, K, dx, KP, [&](int64_t) { return p.scale; });
+    store(p.dv, n, V, y, VP, [&](int64_t i) { return factor[i]; });
     if (p.delta)
       for (int64_t i = 0; i < N; i++)
         for (int64_t j = i * KP; j < (i + 1) * KP; j += LANES)
           Full{}.store(dk + j, Full{}.load(dk + j) - Full{}.load(da + j) * factor[i]);
     else if (erases())
-      store(p.derase, da, KP, [&](int64_t i) { return -factor[i]; });
-    store(p.dk, dk, KP, one);
+      store(p.derase, n, K, da, KP, [&](int64_t i) { return -factor[i]; });
+    store(p.dk, n, K, dk, KP);
   }
 
   void gradient_of_beta(const real* y, const real* da) {
-    load(p.v, news, VP, one);
-    if (erases()) load(erase(), a, KP, one);
+    load(p.v, n, V, news, VP);
+    if (erases()) load(erase(), n, K, a, KP);
     for (int64_t i = 0; i < count * n; i++) {
       vec sum = products(VP, y + i * VP, news + i * VP);
       if (erases()) sum -= products(KP, da + i * KP, a + i * KP);

@@ -47,9 +47,10 @@ struct Head {
   real* at(const Port& port, int64_t t) const {
     return port.base + row / p.heads * port.batch + row % p.heads * port.head + t * port.time;
   }
-  int64_t place() const { return row * chunks + chunk; }
+
   void visit(int64_t r, int64_t m) { row = r, chunk = m, from = m * C, count = std::min(C, p.steps - from); }
-  // All that a visit reads and puts out, to be fetched while products go on.
+  int64_t place() const { return row * chunks + chunk; }  // of this chunk among those of all heads
+  // What a visit reads and puts out, to be asked for while products go on.
   void fetch(int64_t r, int64_t m) {
     prefetch.left.clear();
     if (m < 0 || m >= chunks) return;
@@ -58,26 +59,24 @@ struct Head {
     for (const Port* port : {&p.q, &p.k, &p.v, &p.g, &p.erase, &p.beta, &p.o, &p.dq, &p.dk, &p.dv, &p.dg, &p.derase,
                              &p.dbeta})
       if (port->base) next.fetch(*port);
-    if (p.starts) prefetch.add(p.starts + next.place() * K * V, V, V, K);
-    if (p.written) prefetch.add(p.written + next.place() * N * V, V, V, N);
+    if (p.starts) prefetch.rows(p.starts + next.place() * K * V, V, V, K);
+    if (p.written) prefetch.rows(p.written + next.place() * N * V, V, V, N);
   }
   void fetch(const Port& port) const {
-    prefetch.add(at(port, from * port.rows), port.time, port.columns, count * port.rows);
+    prefetch.rows(at(port, from * port.rows), port.time, port.columns, count * port.rows);
   }
 
-  // Rows of an operand in this chunk, times a factor of each; what is not there is zero.
-  template <class F>
-  void load(const Port& port, real* to, int64_t ld, F factor) const {
-    for (int64_t i = 0; i < count * port.rows; i++)
-      scaled(port.columns, at(port, from * port.rows + i), factor(i), to + i * ld);
-    for (int64_t i = count * port.rows; i < C * port.rows; i++) std::fill_n(to + i * ld, port.columns, real(0));
-  }
-  template <class F>
-  void store(const Port& port, const real* x, int64_t ld, F factor) const {
-    for (int64_t i = 0; i < count * port.rows; i++)
-      scaled(port.columns, x + i * ld, factor(i), at(port, from * port.rows + i));
-  }
+  // Rows (·, columns) of an operand in this chunk, `each` to a step, times a factor; what is not there is zero.
   static real one(int64_t) { return 1; }
+  template <class F = real (*)(int64_t)>
+  void load(const Port& port, int64_t each, int64_t columns, real* to, int64_t ld, F factor = one) const {
+    for (int64_t i = 0; i < count * each; i++) scaled(columns, at(port, from * each + i), factor(i), to + i * ld);
+    for (int64_t i = count * each; i < C * each; i++) std::fill_n(to + i * ld, columns, real(0));
+  }
+  template <class F = real (*)(int64_t)>
+  void store(const Port& port, int64_t each, int64_t columns, const real* x, int64_t ld, F factor = one) const {
+    for (int64_t i = 0; i < count * each; i++) scaled(columns, x + i * ld, factor(i), at(port, from * each + i));
+  }
 
   // Written rows that a row of reading may see: those until its step, or before it.
   int64_t seen(int64_t row) const { return row < C ? (row + 1) * n : row - C; }

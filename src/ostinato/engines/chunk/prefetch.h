@@ -3,11 +3,12 @@
 #include "vector.h"
 #include <vector>
 
-// One line of each of some rows.
+// The same line of some rows.
 struct Lines {
   const real *at, *last;
   int64_t step;
-  inline __attribute__((always_inline)) void ask() {
+
+  void ask() {
     __builtin_prefetch(at);
     at = at < last ? at + step : at;
   }
@@ -17,15 +18,15 @@ struct Prefetch {
   static constexpr int64_t LINE = 64 / sizeof(real);
   std::vector<Lines> left;
 
-  void add(const real* at, int64_t step, int64_t columns, int64_t count) {
+  void rows(const real* at, int64_t step, int64_t columns, int64_t count) {
     for (int64_t c = 0; c < columns && count; c += LINE) left.push_back({at + c, at + c + (count - 1) * step, step});
   }
-  // What a product asks for next; where nothing is left to, what it has.
-  Lines take(const real* own) {
+  // What the next product asks for: where nothing is left, a line that it reads itself.
+  Lines next(const real* own) {
     if (left.empty()) return {own, own, 0};
-    const Lines next = left.back();
+    const Lines lines = left.back();
     left.pop_back();
-    return next;
+    return lines;
   }
 };
 
