@@ -49,7 +49,7 @@ class MLSTMCell(MatrixCell):
     """
 
     # The stabiliser is a scan of its own, the normaliser a column beyond a whole register.
-    chunks_from = (128 * 128, 64 * 64)
+    chunks_from = (128 * 128, 32 * 32)
 
     def __init__(
         self,
