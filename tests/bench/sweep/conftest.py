@@ -19,6 +19,19 @@ def answer(asked, ms=2.0, **more):
     return Entry(asked, ms, **{"ceilings": ROOF} | more)
 
 
+class InPlace:
+    """Calls in this process."""
+
+    def __init__(self, prepare=None):
+        pass
+
+    def call(self, function, *arguments, wait):
+        return function(*arguments)
+
+    def end(self):
+        pass
+
+
 @pytest.fixture
 def answers(monkeypatch):
     """Every question is answered at once; what was asked is returned."""

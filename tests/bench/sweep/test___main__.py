@@ -5,25 +5,23 @@ from __future__ import annotations
 import json
 
 import pytest
-import torch
 
 from ostinato.bench.sweep import __main__ as command
 from ostinato.bench.sweep.grids import GRIDS, shortened
 
+from .conftest import InPlace
+
 
 @pytest.fixture
 def short(monkeypatch):
-    """One cell of the table; precisions are put back."""
-    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    """One cell of the table, measured in this process."""
 
     def one(grid):
         found = shortened(grid)
         return type(found)(**vars(found) | {"spots": found.spots[:1]})
 
     monkeypatch.setattr(command, "shortened", one)
-    yield
-    torch.set_float32_matmul_precision(before[0])
-    torch.backends.cudnn.allow_tf32 = before[1]
+    monkeypatch.setattr(command, "Worker", InPlace)
 
 
 def test_a_table_is_measured_once(short, quick_compile, tmp_path, monkeypatch, capsys):

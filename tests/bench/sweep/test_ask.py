@@ -7,7 +7,8 @@ import torch
 
 from ostinato.bench.measure import MODES
 from ostinato.bench.sweep import ask as module
-from ostinato.bench.sweep.ask import ask
+from ostinato.bench.sweep.ask import ask, settle_precision
+from ostinato.core.errors import EngineError
 from ostinato.engines.parallel.solves import newton
 
 from .conftest import question
@@ -77,3 +78,26 @@ def test_windows_that_newtons_method_leaves_to_others_are_counted(monkeypatch):
     entry = asked(engine="parallel")
     assert entry.ms > 0
     assert entry.note == "1 of 1 windows were not solved"
+
+
+def test_a_device_that_answers_nothing_more_ends_the_process(monkeypatch):
+    def failing():
+        raise RuntimeError("illegal access")
+
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    monkeypatch.setattr(torch.cuda, "synchronize", failing)
+    with pytest.raises(EngineError, match="what came before"):
+        module._check_device("what came before")
+
+
+def test_every_library_multiplies_alike():
+    before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    try:
+        settle_precision("high")
+        assert torch.get_float32_matmul_precision() == "high"
+        assert torch.backends.cudnn.allow_tf32
+        settle_precision("highest")
+        assert not torch.backends.cudnn.allow_tf32
+    finally:
+        torch.set_float32_matmul_precision(before[0])
+        torch.backends.cudnn.allow_tf32 = before[1]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ostinato.bench.sweep import sweep as module
 from ostinato.bench.sweep.sweep import Patience, sweep
+from ostinato.core.errors import EngineError
 
-from .conftest import ROOF, answer, question
+from .conftest import ROOF, InPlace, answer, question
 
 
-def run(questions, patience=None, **more):
-    return sweep(questions, "cpu", patience or Patience(), ROOF, **more)
+def run(questions, patience=None, worker=None, **more):
+    return sweep(questions, "cpu", patience or Patience(), ROOF, worker or InPlace(), **more)
 
 
 def test_every_question_is_answered_and_stored_at_once(answers):
@@ -56,3 +59,41 @@ def test_what_is_extrapolated_is_no_base_for_more(answers):
     assert [e.note for e in run(questions, Patience(limit=0.3))] == [
         "", "extrapolated from T=100", "extrapolated from T=100",
     ]  # fmt: skip
+
+
+class Failing(InPlace):
+    """Raises what is left to be raised, then answers."""
+
+    def __init__(self, *errors):
+        self.errors, self.waits = list(errors), []
+
+    def call(self, function, *arguments, wait):
+        self.waits.append(wait)
+        if self.errors:
+            raise self.errors.pop(0)
+        return super().call(function, *arguments, wait=wait)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (TimeoutError("no answer within 60 s"), "no answer within 60 s"),
+        (EngineError("an illegal access\nand more"), "an illegal access"),
+    ],
+)
+def test_a_lost_question_is_a_note_and_the_next_is_asked(answers, monkeypatch, error, said):
+    monkeypatch.delenv("OSTINATO_PERSISTENT", raising=False)
+    entries = run([question(1), question(2)], worker=Failing(error))
+    assert [(entry.ms, entry.note) for entry in entries] == [(None, said), (2.0, "")]
+
+
+def test_programs_that_wait_for_one_another_are_tried_until_one_hangs(answers, monkeypatch):
+    monkeypatch.setenv("OSTINATO_PERSISTENT", "1")
+    [entry] = run([question(1)], worker=Failing(TimeoutError("no answer")))
+    assert (entry.ms, module.os.environ["OSTINATO_PERSISTENT"]) == (1.0, "0")
+
+
+def test_the_budget_ends_a_question_that_the_next_run_asks_again(answers):
+    worker = Failing(TimeoutError("no answer"))
+    assert run([question(1)], Patience(budget=5.0, wait=60.0), worker) == []
+    assert 4 < worker.waits[0] <= 5

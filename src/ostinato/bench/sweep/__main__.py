@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
-
-import torch
 
 from ostinato.bench.machine import this_machine
 from ostinato.bench.report import write
+from ostinato.bench.sweep.ask import settle_precision
 from ostinato.bench.sweep.ceilings import ceilings
 from ostinato.bench.sweep.drawing import drawing
 from ostinato.bench.sweep.grids import GRIDS, shortened
 from ostinato.bench.sweep.page import page
 from ostinato.bench.sweep.sheet import Sheet, load, save
 from ostinato.bench.sweep.sweep import Patience, sweep
+from ostinato.bench.sweep.worker import Worker
 from ostinato.core.errors import MissingExtraError
 from ostinato.experiments.report import progress
 
@@ -24,23 +25,27 @@ def main(arguments: list[str] | None = None) -> None:
     """Write NAME.json after every answer, then NAME.md and NAME.png, into OUT/<device>."""
     given = _parser().parse_args(arguments)
     grid = shortened(GRIDS[given.table]) if given.quick else GRIDS[given.table]
-    torch.set_float32_matmul_precision(given.precision)
-    # Or cuDNN would round where nobody else does.
-    torch.backends.cudnn.allow_tf32 = given.precision != "highest"
     machine = this_machine(given.device)
     path = given.out / machine.slug / f"{grid.name}.json"
     sheet = load(path, machine, given.precision)
+    worker = Worker(partial(settle_precision, given.precision))
+    patience = Patience(given.budget, given.limit, 2 if given.quick else 9)
     numbers, side = (2**16, 64) if given.quick else (2**26, 4096)
-    with progress() as track:
-        entries = sweep(
-            grid.questions(),
-            given.device,
-            Patience(given.budget, given.limit, 2 if given.quick else 9),
-            ceilings(given.device, numbers, side),
-            earlier=sheet.entries,
-            store=lambda found: save(Sheet(sheet.machine, given.precision, found), path),
-            track=track,
-        )
+    try:
+        roof = worker.call(ceilings, given.device, numbers, side, wait=patience.wait)
+        with progress() as track:
+            entries = sweep(
+                grid.questions(),
+                given.device,
+                patience,
+                roof,
+                worker,
+                earlier=sheet.entries,
+                store=lambda found: save(Sheet(sheet.machine, given.precision, found), path),
+                track=track,
+            )
+    finally:
+        worker.end()
     done = Sheet(sheet.machine, given.precision, entries)
     write(path.with_suffix(".md"), page(grid, done).encode())
     try:

@@ -12,6 +12,7 @@ from ostinato.bench.sweep.clock import median_ms, peak_bytes
 from ostinato.bench.sweep.entry import Entry, Question
 from ostinato.bench.sweep.nets import build, inputs
 from ostinato.core.cell import Cell
+from ostinato.core.errors import EngineError
 from ostinato.engines.parallel.newton import Outcome
 from ostinato.engines.parallel.solves import newton
 from ostinato.over.time import RNN
@@ -19,6 +20,13 @@ from ostinato.over.time import RNN
 # Peers that multiply in bfloat16 stay below; what is wrong does not.
 _BOUND = 3e-2
 _CHECKED_STEPS = 16
+
+
+def settle_precision(precision: str) -> None:
+    """Of products in float32 in this process, as torch names it, for everybody alike."""
+    torch.set_float32_matmul_precision(precision)
+    # Or cuDNN would round where nobody else does.
+    torch.backends.cudnn.allow_tf32 = precision != "highest"
 
 
 def ask(question: Question, device: str, repeats: int, limit: float) -> Entry:
@@ -29,6 +37,9 @@ def ask(question: Question, device: str, repeats: int, limit: float) -> Entry:
         device: where.
         repeats: passes that are timed.
         limit: seconds after which no further pass begins.
+
+    Raises:
+        EngineError: if the device is of no more use in this process.
     """
     where = torch.device(device)
     try:
@@ -40,10 +51,21 @@ def ask(question: Question, device: str, repeats: int, limit: float) -> Entry:
         told = str(error).strip() or type(error).__name__
         entry = Entry(question, note=told.splitlines()[0][:300])
     if where.type == "cuda":
-        torch.cuda.empty_cache()
-        # After some errors a device answers nothing more; then the next row must not be tried.
-        torch.cuda.synchronize(where)
+        _check_device(entry.note)
     return entry
+
+
+def _check_device(note: str) -> None:
+    """Raise if the device answers this process nothing more, as after some errors.
+
+    Raises:
+        EngineError: with what came before.
+    """
+    try:
+        torch.cuda.empty_cache()
+        torch.cuda.synchronize()
+    except RuntimeError as error:
+        raise EngineError(note) from error
 
 
 def _answer(question: Question, device: str, repeats: int, limit: float) -> Entry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,11 @@ from dataclasses import dataclass, replace
 from ostinato.bench.sweep.ask import ask
 from ostinato.bench.sweep.ceilings import Ceilings
 from ostinato.bench.sweep.entry import Entry, Question
+from ostinato.bench.sweep.worker import Worker
+from ostinato.core.errors import EngineError
 from ostinato.experiments.experiment import Track, silent
+
+_WAITING = "OSTINATO_PERSISTENT"
 
 
 @dataclass(frozen=True)
@@ -17,14 +22,16 @@ class Patience:
     """How long to wait.
 
     Attributes:
-        budget: seconds after which no further question is asked; the next run asks it.
-        limit: seconds that one question may take.
+        budget: seconds for all; what is not answered then is asked by the next run.
+        limit: seconds that the passes of one question may take.
         repeats: passes that are timed, if the limit allows.
+        wait: seconds until a question without an answer is given up, its compilation included.
     """
 
     budget: float = 500.0
     limit: float = 10.0
     repeats: int = 9
+    wait: float = 60.0
 
 
 def sweep(
@@ -32,6 +39,7 @@ def sweep(
     device: str,
     patience: Patience,
     ceilings: Ceilings,
+    worker: Worker,
     *,
     earlier: Sequence[Entry] = (),
     store: Callable[[Sequence[Entry]], object] = lambda entries: None,
@@ -44,6 +52,7 @@ def sweep(
         device: where.
         patience: when to stop.
         ceilings: of the machine, noted with every new answer.
+        worker: that answers.
         earlier: answers of a run before, which are kept.
         store: is given all answers whenever there is a new one.
         track: shows the progress.
@@ -51,14 +60,38 @@ def sweep(
     known = {entry.question: entry for entry in earlier}
     end = time.perf_counter() + patience.budget
     for question in track([q for q in questions if q not in known], "sizes"):
-        if time.perf_counter() > end:
-            break
         entry = _foreseen(question, list(known.values()), patience.limit)
         if entry is None:
-            entry = ask(question, device, patience.repeats, patience.limit)
+            entry = _answer(question, device, patience, worker, end)
+        if entry is None:
+            break
         known[question] = replace(entry, ceilings=ceilings)
         store([known[q] for q in questions if q in known])
     return [known[q] for q in questions if q in known]
+
+
+def _answer(
+    question: Question, device: str, patience: Patience, worker: Worker, end: float
+) -> Entry | None:
+    """What the worker says, or why it says nothing; None where the time of all was up."""
+    wait = min(patience.wait, end - time.perf_counter())
+    if wait <= 0:
+        return None
+    try:
+        found: Entry = worker.call(
+            ask, question, device, patience.repeats, patience.limit, wait=wait
+        )
+    except EngineError as error:
+        return Entry(question, note=str(error).splitlines()[0][:300])
+    except TimeoutError as error:
+        if wait < patience.wait:
+            return None
+        if os.environ.get(_WAITING) != "1":
+            return Entry(question, note=str(error))
+        # Programs that wait for one another may do so for ever; nobody tries them again.
+        os.environ[_WAITING] = "0"
+        return _answer(question, device, patience, worker, end)
+    return found
 
 
 def _foreseen(question: Question, known: Sequence[Entry], limit: float) -> Entry | None:
