@@ -1,51 +1,88 @@
 #!/usr/bin/env bash
-# Test and measure on a machine with a CUDA device and torch installed:
+# Test and measure on a machine with a CUDA device:
 #
 #     benchmarks/on_gpu.sh [PART…]
 #
-# The parts, all of them if none is named; each takes less than ten minutes:
+# The parts, all of them if none is named, in 25 minutes at most:
 #
-#     tests     what only a device can show
-#     code      registers and memory of generated kernels
-#     ratios    the fused engine, which needs Triton there, against nn.LSTM, nn.GRU, nn.RNN and
-#               Python loops; scans and Newton's method against the loops
-#     heads     generated code, loop, cuDNN and FlashRNN over heads, rows and steps
-#     lengths   steps in turn and all steps together, for 2^8 … 2^20 steps
-#     matrices  generated code, chunks and flash-linear-attention for matrix states
-#     memory    of a training pass
-#     roofline  rates beside those of a copy and of a product
+#     tests     what only a device can show                                            4 minutes
+#     heads     generated code, loop, cuDNN and FlashRNN over heads, rows and steps    6
+#     lengths   steps in turn and all steps together, for 2^8 … 2^20 steps             4
+#     matrices  generated code, chunks and flash-linear-attention for matrix states    3
+#     cells     generated code and scans against the loop and torch's modules          3
+#     memory    of a training pass                                                     2
+#     roofline  rates beside those of a copy and of a product                          3
 #
-# JSON, Markdown and pictures go into $OUT/<device>, benchmarks/results by default. What an earlier
-# run left there is kept, so a part that ran out of time is taken up by naming it again. A peer that
-# is not installed is a note in the tables. DEVICE=cpu with QUICK=--quick shows that the tables work
-# where there is no device.
+# and code, registers and memory of generated kernels, which takes no device and is run by name only.
+#
+# Needed are torch, Triton, numpy, safetensors, rich and pytest with pytest-timeout; matplotlib draws,
+# pytest-xdist makes the tests short. Nothing is installed: the source is taken from this folder.
+# JSON, Markdown and pictures go into $OUT/<device>, benchmarks/results by default. Every answer is
+# written at once, and what is there is kept: a part that ran out of time, or was killed, is taken up by
+# naming it again. A size that hangs or fails is a note in the table, and so is a peer that is not
+# installed. DEVICE=cpu with QUICK=--quick shows that the tables work where there is no device.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${OUT:-benchmarks/results}
 device=${DEVICE:-cuda}
-# Kernels whose programs wait for one another are tried here before anybody gets them unasked.
-export OSTINATO_PERSISTENT=1
+python=$(command -v python || command -v python3)
 export PYTHONPATH=src${PYTHONPATH:+:$PYTHONPATH}
+export PYTHONUNBUFFERED=1
 mkdir -p "$out"
+
+# Two at a time would measure each other.
+exec 9>"$out/.lock"
+flock -n 9 || { echo "Another run writes to $out; wait for it." >&2; exit 1; }
+
+# within SECONDS COMMAND…: a process that hangs is ended with all that it started.
+within() {
+    timeout -k 10 "$@" 9>&-
+}
+
+# Kernels whose programs wait for one another are tried here before anybody gets them unasked, and
+# timed only where they passed their tests.
+waiting=$out/.waiting
+
+tests() {
+    local options=(-m gpu --timeout 90 --timeout-method thread) failed=0
+    # By estimates alone, or each test would compile four kernels for one.
+    export OSTINATO_TUNE=0
+    rm -f "$waiting"
+    if "$python" -c 'import xdist' 2>/dev/null; then
+        options+=(-n 8 --max-worker-restart 16)
+    fi
+    OSTINATO_PERSISTENT=0 within 170 "$python" -m pytest tests/gpu \
+        --deselect tests/gpu/test_waiting.py "${options[@]}" || failed=1
+    if OSTINATO_PERSISTENT=1 within 70 "$python" -m pytest tests/gpu/test_waiting.py \
+        -m gpu --timeout 60 --timeout-method thread; then
+        touch "$waiting"
+    else
+        failed=1
+    fi
+    return $failed
+}
+
+# table NAME SECONDS: the time is for the answers; a page and a picture come behind.
+table() {
+    OSTINATO_PERSISTENT=$([ -e "$waiting" ] && echo 1 || echo 0) within $(($2 + 60)) \
+        "$python" -m ostinato.bench.sweep "$1" --device "$device" --out "$out" --budget "$2" \
+        ${QUICK:-}
+}
+
+code() {
+    within 300 "$python" -m ostinato.bench.device_code LSTM GRU LayerNormLSTM ParaGRU \
+        --hidden 64,128
+    within 300 "$python" -m ostinato.bench.chunk_code 64 128
+}
 
 part() {
     case $1 in
-    tests) python -m pytest tests/gpu -m gpu ;;
-    code)
-        python -m ostinato.bench.device_code LSTM GRU LayerNormLSTM ParaGRU --hidden 64,128
-        python -m ostinato.bench.chunk_code 64 128
-        ;;
-    ratios)
-        # A contest that is under way at the end is measured again by the next run.
-        timeout 540 python -m ostinato bench \
-            'lstm,gru,elman,layer-norm-lstm,peephole-lstm,leaky,heads,parallel-*,linear-*,chunk-*' \
-            --device "$device" --threads 1 --repeats 5 --json "$out/on-gpu.json" --resume \
-            --out "$out" ${QUICK:-}
-        ;;
-    heads | lengths | matrices | memory | roofline)
-        timeout 580 python -m ostinato.bench.sweep "$1" --device "$device" --out "$out" \
-            --budget 400 ${QUICK:-}
-        ;;
+    tests) (tests) ;;
+    code) code ;;
+    heads) table heads 330 ;;
+    lengths) table lengths 220 ;;
+    matrices | cells | roofline) table "$1" 160 ;;
+    memory) table memory 100 ;;
     *)
         echo "No part is called '$1'; see the head of $0." >&2
         return 2
@@ -54,11 +91,13 @@ part() {
 }
 
 if [ $# = 0 ]; then
-    set -- tests code ratios heads lengths matrices memory roofline
+    set -- tests heads lengths matrices cells memory roofline
 fi
 failed=0
 for name in "$@"; do
+    begin=$SECONDS
     # One part that fails leaves the others their turn.
     part "$name" || { echo "part $name: exit status $?" >&2; failed=1; }
+    echo "part $name: $((SECONDS - begin)) s"
 done
 exit $failed

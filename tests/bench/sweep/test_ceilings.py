@@ -9,7 +9,7 @@ from ostinato.bench.sweep.ceilings import Ceilings, ceilings
 
 
 def test_rates_are_those_of_the_bytes_and_operations(monkeypatch):
-    monkeypatch.setattr(module, "median_ms", lambda work, repeats, limit: work() is None or 2.0)
+    monkeypatch.setattr(module, "median_ms", lambda work, *about, **more: work() is None or 2.0)
     found = ceilings("cpu", numbers=1000, side=10)
     assert found.copy == pytest.approx(2 * 4000 / 2e-3)
     assert found.matmul == pytest.approx(2 * 10**3 / 2e-3)

@@ -21,9 +21,16 @@ def test_long_sequences_come_last():
 
 
 def test_heads_share_one_width():
-    sizes = {s.hidden // s.heads for s in GRIDS["heads"].spots if s.cell == "GRU"}
+    sizes = {s.hidden // s.heads for s in GRIDS["heads"].spots if s.cell == "LSTM"}
     assert sizes == {16, 32, 64, 128, 256, 768}
-    assert {s.hidden for s in GRIDS["heads"].spots if s.cell == "GRU"} == {768}
+    assert {s.hidden for s in GRIDS["heads"].spots} == {768}
+
+
+@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
+def test_dense_jacobians_are_not_asked_for(grid):
+    cells = {q.spot.cell for q in grid.questions() if q.engine == "parallel"}
+    assert not cells & {"LSTM", "GRU", "Elman", "SLSTM", "LayerNormLSTM"}
+    assert bool(cells) == ("parallel" in grid.engines)
 
 
 def test_matrices_are_compared_with_the_library_they_come_from():

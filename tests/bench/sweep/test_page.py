@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ostinato.bench.machine import this_machine
+from ostinato.bench.sweep.ceilings import Ceilings
 from ostinato.bench.sweep.entry import Entry
 from ostinato.bench.sweep.grids import Grid
 from ostinato.bench.sweep.page import page
@@ -50,6 +51,12 @@ def test_rates_are_shares_of_the_ceilings():
     grid = replace(GRID, shows="roof")
     text = written(grid, [answer(question(10, cell="DiagonalStep"), 1e-3)])
     assert "| 0.001 | 0.96 (0.96) | 0.00024 (0.02) | 0.96 |" in text
+
+
+def test_ceilings_stand_above_with_their_clock():
+    entry = answer(question(10), ceilings=Ceilings(3e12, 4e13, 1980.0))
+    text = written(GRID, [entry, answer(question(20), ceilings=Ceilings(2e12, 4e13))])
+    assert "a copy 3000 GB/s, a product of matrices 40 TFLOP/s, at 1980 MHz\n- a copy 2000" in text
 
 
 @pytest.mark.parametrize("shows", ["ms", "peak", "roof"])

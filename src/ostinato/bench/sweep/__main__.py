@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--budget", type=float, default=500, help="seconds for this run")
-    parser.add_argument("--limit", type=float, default=10, help="seconds for one size")
+    parser.add_argument("--limit", type=float, default=5, help="seconds for one size")
     parser.add_argument("--quick", action="store_true", help="least sizes, to see that all works")
     parser.add_argument(
         "--precision",

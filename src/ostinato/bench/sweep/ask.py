@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ostinato.bench.measure import MODES, Work, awaited
+from ostinato.bench.measure import MODES, Work
 from ostinato.bench.sweep.clock import median_ms, peak_bytes
 from ostinato.bench.sweep.entry import Entry, Question
 from ostinato.bench.sweep.nets import build, inputs
@@ -82,7 +82,7 @@ def _answer(question: Question, device: str, repeats: int, limit: float) -> Entr
     failed = sum(solve.outcome is not Outcome.CONVERGED for solve in solves)
     note = f"{failed} of {len(solves)} windows were not solved" if failed else ""
     peak = peak_bytes(work, x.device)
-    return Entry(question, median_ms(work, repeats, limit), peak, error, note)
+    return Entry(question, median_ms(work, x.device, repeats, limit), peak, error, note)
 
 
 def _error(question: Question, cell: Cell, device: str) -> float | None:
@@ -109,4 +109,4 @@ def _results(layer: RNN, x: Tensor, cotangent: Tensor, mode: str) -> list[Tensor
 
 
 def _pass(layer: RNN, x: Tensor, cotangent: Tensor, mode: str) -> Work:
-    return awaited(lambda: _results(layer, x, cotangent, mode), x.device)
+    return lambda: _results(layer, x, cotangent, mode)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ostinato.bench.measure import Work, awaited
-from ostinato.bench.sweep.clock import median_ms
+from ostinato.bench.measure import Work
+from ostinato.bench.sweep.clock import median_ms, megahertz
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,12 @@ class Ceilings:
         copy: bytes read and written per second by a large copy.
         matmul: operations per second of a large product in float32, in the precision that
             `torch.set_float32_matmul_precision` says.
+        clock: MHz of the device's processors behind that product; None: not known.
     """
 
     copy: float
     matmul: float
+    clock: float | None = None
 
     def floor(self, traffic: float, operations: float) -> float:
         """The seconds below which no pass can come that moves and computes so much."""
@@ -43,8 +45,9 @@ def ceilings(device: str, numbers: int, side: int) -> Ceilings:
     left, right = torch.rand(2, side, side, device=where)
     copying = _seconds(lambda: target.copy_(source), where)
     multiplying = _seconds(lambda: left @ right, where)
-    return Ceilings(2 * source.nbytes / copying, 2 * side**3 / multiplying)
+    clock = megahertz(where)
+    return Ceilings(2 * source.nbytes / copying, 2 * side**3 / multiplying, clock)
 
 
 def _seconds(work: Work, device: torch.device) -> float:
-    return median_ms(awaited(work, device), repeats=10, limit=5.0) / 1e3
+    return median_ms(work, device, repeats=10, limit=5.0) / 1e3

@@ -11,8 +11,8 @@ from ostinato.bench.sweep.sheet import Sheet
 from ostinato.bench.sweep.work import least
 
 _LEGENDS = {
-    "ms": "Milliseconds of a pass, median; in brackets how many times as fast as `{0}`. ~ marks "
-    "what was extrapolated from a shorter sequence.",
+    "ms": "Milliseconds of a pass, median of at most 9 after two others; in brackets how many "
+    "times as fast as `{0}`. ~ marks what was extrapolated from a shorter sequence.",
     "peak": "MiB that a pass has at most beyond what is there before it; in brackets the part of "
     "what `{0}` has. On the CPU a lower estimate: room of the process that is used again does not "
     "count.",
@@ -31,12 +31,23 @@ def page(grid: Grid, sheet: Sheet) -> str:
         f"- {where}, torch {machine.torch}, ostinato {machine.ostinato}, {machine.date} UTC",
         f"- float32, products in precision {sheet.precision!r} unless an engine says otherwise; "
         "the input is as wide as the state",
+        *_ceilings(sheet.entries),
         *([f"- {missing} of {len(grid.questions())} not measured yet"] if missing else []),
     ]
     legend = _LEGENDS[grid.shows].format(grid.engines[0])
     parts = _roof(sheet.entries) if grid.shows == "roof" else _parts(grid, sheet.entries)
     blocks = [f"# {grid.title}", "\n".join(head), legend, *parts, *_notes(sheet.entries)]
     return "\n\n".join(blocks) + "\n"
+
+
+def _ceilings(entries: Sequence[Entry]) -> Iterator[str]:
+    """Those of every run, with the clock that they were measured at."""
+    for roof in dict.fromkeys(entry.ceilings for entry in entries if entry.ceilings):
+        clock = "" if roof.clock is None else f", at {roof.clock:.0f} MHz"
+        yield (
+            f"- a copy {roof.copy / 1e9:.4g} GB/s, a product of matrices "
+            f"{roof.matmul / 1e12:.3g} TFLOP/s{clock}"
+        )
 
 
 def _parts(grid: Grid, entries: Sequence[Entry]) -> Iterator[str]:

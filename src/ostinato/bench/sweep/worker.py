@@ -48,16 +48,16 @@ class Worker:
                 self._begin()
             self._pipe.send((function, arguments))
             if not self._pipe.poll(wait):
-                self.end()
+                self._kill()
                 raise TimeoutError(f"no answer within {wait:.0f} s")
             done, answer = self._pipe.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError):
             self._process.join(1)
             code = self._process.exitcode
-            self.end()
+            self._kill()
             raise EngineError(f"its process ended with exit code {code}") from None
         if not done:
-            self.end()
+            self._kill()
             raise EngineError(answer)
         return answer
 
@@ -73,13 +73,18 @@ class Worker:
             self._pipe.recv()
 
     def end(self) -> None:
-        """End the process, whatever it does."""
+        """Let the process go, if there is one; it is not under way with anything."""
         if self._process is not None:
-            self._process.kill()
-            # One that waits for a device may take a moment, or for ever.
-            self._process.join(10)
             self._pipe.close()
-            self._process = None
+            self._process.join(5)
+            self._kill()
+
+    def _kill(self) -> None:
+        self._process.kill()
+        # One that waits for a device may take a moment, or for ever.
+        self._process.join(10)
+        self._pipe.close()
+        self._process = None
 
 
 def _answer(pipe: Connection, prepare: Callable[[], object]) -> None:
