@@ -69,6 +69,24 @@ def test_it_equals_single_steps(count, updates, gate, erasing, beta):
     check(made(count, updates, 5, 20, gate, erasing, beta, heads=2))
 
 
+def test_without_a_gradient_few_states_are_held(monkeypatch):
+    steps = made(40, 2, 5, 4, "key", "k", True)
+    state, held, made_by = torch.randn(1, 1, 5, 4), [], device._run
+    expected = device.forward(steps, state, 0.3, True)
+
+    def run(*about):
+        held.append(made_by(*about))
+        return held[-1]
+
+    monkeypatch.setattr(device, "_run", run)
+    monkeypatch.setattr(device, "_WINDOW", 2 * state.nbytes)
+    o, last, kept = device.forward(steps, state, 0.3, False)
+    assert kept is None
+    assert [each.starts.shape[2] for each in held] == [2, 1]
+    # Chunks that end with a window's are those of the whole sequence.
+    torch.testing.assert_close((o, last), expected[:2], atol=1e-6, rtol=1e-6)
+
+
 @slow
 @pytest.mark.parametrize("gate", ["head", "key"])
 @pytest.mark.parametrize(("keys", "values"), [(64, 64), (100, 36), (256, 130)])

@@ -7,6 +7,7 @@ outputs or gradients come from all of them at once.
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -21,6 +22,8 @@ from ostinato.engines.chunk.tiles import HOMES, ROWS, tile
 
 # Larger matrices leave a program no registers.
 _WIDEST = 256
+# Bytes of the states of chunks, where no gradient is wanted: few windows, so few launches.
+_WINDOW = 2**28
 
 
 class Blocks(NamedTuple):
@@ -51,11 +54,35 @@ def compiled(steps: Steps) -> bool:
 def forward(
     steps: Steps, state: Tensor, scale: float, keep: bool
 ) -> tuple[Tensor, Tensor, Kept | None]:
-    """o (B, T, H, V), the last state (B, H, K, V), and what the gradient needs, if `keep`."""
+    """o (B, T, H, V), the last state (B, H, K, V), and what the gradient needs, if `keep`.
+
+    Where nothing is kept, steps run in windows, since the states of all chunks can be larger than
+    everything else together.
+    """
     steps, state = steps.map(_readable), state.contiguous()
+    batch, count, heads, _ = steps.q.shape
+    o = state.new_empty(batch, count, heads, steps.v.shape[-1])
+    if keep:
+        kept = _run(steps, state, scale, o)
+        return o, kept.last, kept
+    length = max(1, _WINDOW // (state.nbytes * steps.updates)) * ROWS
+    for begin in range(0, count, length):
+        window = steps.map(partial(_between, count=count, begin=begin, end=begin + length))
+        state = _run(window, state, scale, o[:, begin : begin + length]).last
+    return o, state, None
+
+
+def _between(x: Tensor, count: int, begin: int, end: int) -> Tensor:
+    """What of a tensor (B, T or T·n, ...) belongs to some of T = `count` steps."""
+    each = x.shape[1] // count
+    return x[:, begin * each : end * each]
+
+
+def _run(steps: Steps, state: Tensor, scale: float, o: Tensor) -> Kept:
+    """Fill o."""
     batch, count, heads, keys = steps.q.shape
     values, chunks = steps.v.shape[-1], -(-count * steps.updates // ROWS)
-    o, last = state.new_empty(batch, count, heads, values), torch.empty_like(state)
+    last = torch.empty_like(state)
     starts = state.new_empty(batch, heads, chunks, keys, values)
     written = state.new_empty(batch, heads, chunks, ROWS, values)
     gamma = _sums(steps, chunks)
@@ -73,7 +100,7 @@ def forward(
         | _strided({"o": o}),
         numbers,
     )
-    return o, last, Kept(starts, written, last) if keep else None
+    return Kept(starts, written, last)
 
 
 def backward(
