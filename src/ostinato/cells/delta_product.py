@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.core.errors import ArgumentError
+from ostinato.engines.chunk.delta_rule import unit
 from ostinato.engines.chunk.matrix_cell import Factors, MatrixCell
 
 __papers__ = ("deltaproduct",)
@@ -128,8 +129,3 @@ def first_gate(heads: int) -> tuple[Tensor, Tensor]:
     low, high = map(math.log, _STEPS)
     steps = torch.exp(low + (high - low) * torch.rand(heads, dtype=torch.float64))
     return torch.log(rates), steps + torch.log(-torch.expm1(-steps))
-
-
-def unit(x: Tensor) -> Tensor:
-    """Vectors (..., K) of length 1; zero stays zero."""
-    return x * torch.rsqrt((x * x).sum(-1, keepdim=True) + 1e-6)

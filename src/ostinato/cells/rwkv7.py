@@ -24,8 +24,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ostinato.cells.delta_product import unit
 from ostinato.core.errors import ArgumentError
+from ostinato.engines.chunk.delta_rule import unit
 from ostinato.engines.chunk.matrix_cell import Factors, MatrixCell
 
 _STRONGEST = math.exp(-0.5)

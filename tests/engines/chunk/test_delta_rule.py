@@ -94,3 +94,14 @@ def test_beta_has_one_number_for_each_key():
         ShapeError, match=r"beta must be \[1, 6, 1\], one for each key; got \[1, 3, 1\]"
     ):
         ost.delta_rule(q, k, v, beta=torch.ones(1, 3, 1))
+
+
+@pytest.mark.parametrize("dtype", [F64, torch.bfloat16])
+def test_queries_and_keys_can_be_given_length_1(dtype):
+    q, k, v = (torch.randn(1, 9, 2, 4).to(dtype) for _ in range(3))
+    found, _ = ost.delta_rule(q, k, v, use_qk_l2norm_in_kernel=True)
+    exact = torch.promote_types(dtype, torch.float32)
+    q, k = (
+        x.to(exact) / (x.to(exact).square().sum(-1, keepdim=True) + 1e-6).sqrt() for x in (q, k)
+    )
+    torch.testing.assert_close(found, ost.delta_rule(q, k, v)[0])

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 import ostinato as ost
-from ostinato.core.errors import ArgumentError, ShapeError
 
 F64 = torch.float64
 
@@ -80,17 +79,47 @@ def test_low_precision_is_computed_in_float32():
     assert state.equal(last)
 
 
-def test_what_does_not_fit_is_refused():
-    q, k, v, g, a = made()
-    with pytest.raises(ShapeError, match=r"q, k and v must be \(B, T, H, K\)"):
-        ost.matrix_scan(q[0], k[0], v[0])
-    with pytest.raises(ShapeError, match=r"k must be \(B, T·n, H, K\)"):
-        ost.matrix_scan(q, k[:, :-1], v[:, :-1])
-    with pytest.raises(ShapeError, match="erase must be like k"):
-        ost.matrix_scan(q, k, v, g, a[..., :2])
-    with pytest.raises(ShapeError, match=r"g must be \[2, 11, 3\], or with the keys"):
-        ost.matrix_scan(q, k, v, g[:, 1:])
-    with pytest.raises(ShapeError, match=r"initial_state must be \[2, 3, 4, 5\]"):
-        ost.matrix_scan(q, k, v, initial_state=torch.zeros(2, 3, 5, 4))
-    with pytest.raises(ArgumentError, match="power of 2; got 48"):
-        ost.matrix_scan(q, k, v, chunk_size=48)
+def step_by_step(q, k, v, g, a, state, reverse):
+    """The states before and after every step, and what a query finds in both."""
+    before, after = [None] * 11, [None] * 11
+    for t in reversed(range(11)) if reverse else range(11):
+        before[t] = state
+        state = torch.exp(g[:, t])[..., None, None] * state
+        for j in (2 * t, 2 * t + 1):
+            new = v[:, j] - torch.einsum("bhk,bhkv->bhv", a[:, j], state)
+            state = state + k[:, j, :, :, None] * new[:, :, None]
+        after[t] = state
+    both = torch.stack(before, 1), torch.stack(after, 1)
+    return *(torch.einsum("bthk,bthkv->bthv", q, each) / 2 for each in both), both[1], state
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("read", ["inclusive", "exclusive"])
+def test_both_reads_and_directions_of_time(read, reverse):
+    q, k, v, g, a = (x.requires_grad_() for x in made(updates=2))
+    first = torch.randn(2, 3, 4, 5, dtype=F64, requires_grad=True)
+    before, after, states, last = step_by_step(q, k, v, g, a, first, reverse)
+    expected = (after if read == "inclusive" else before), last, states
+    options = {"read": read, "reverse": reverse, "output_states": True, "chunk_size": 4}
+    found = ost.matrix_scan(q, k, v, g, a, None, None, first, True, **options)
+    torch.testing.assert_close(found, expected)
+    grads = [
+        torch.autograd.grad(sum(x.sin().sum() for x in each), [q, k, v, g, a, first])
+        for each in (found, expected)
+    ]
+    torch.testing.assert_close(*grads)
+
+
+def test_sequences_end_to_end_are_read_before_their_own_steps_in_their_own_reverse():
+    q, k, v, g, a = made(batch=1, updates=2)
+    state = torch.randn(3, 3, 4, 5, dtype=F64)
+    borders, options = [0, 5, 5, 11], {"read": "exclusive", "reverse": True, "output_states": True}
+    found = ost.matrix_scan(
+        q, k, v, g, a, None, None, state, True, torch.tensor(borders), **options
+    )
+    for i, (begin, end) in enumerate(pairwise(borders)):
+        steps, rows = slice(begin, end), slice(2 * begin, 2 * end)
+        given = q[:, steps], k[:, rows], v[:, rows], g[:, steps], a[:, rows], None, None
+        o, last, states = ost.matrix_scan(*given, state[i, None], True, **options)
+        torch.testing.assert_close((found[0][:, steps], found[2][:, steps]), (o, states))
+        torch.testing.assert_close(found[1][i, None], last)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor
 
 from ostinato.engines.chunk.matrix_scan import matrix_scan
@@ -21,7 +24,12 @@ def delta_rule(
     cu_seqlens: Tensor | None = None,
     chunk_size: int | None = None,
     backend: str | None = None,
-) -> tuple[Tensor, Tensor | None]:
+    *,
+    use_qk_l2norm_in_kernel: bool = False,
+    read: str = "inclusive",
+    reverse: bool = False,
+    output_states: bool = False,
+) -> tuple[Any, ...]:
     """The delta rule, plain, gated, and with several corrections a step.
 
         S ← e^{g_t} S
@@ -49,6 +57,10 @@ def delta_rule(
         cu_seqlens: as in `matrix_scan`, counted in steps, not in corrections.
         chunk_size: as in `matrix_scan`.
         backend: as in `matrix_scan`.
+        use_qk_l2norm_in_kernel: give queries and keys length 1 first, in at least float32.
+        read: as in `matrix_scan`.
+        reverse: as in `matrix_scan`.
+        output_states: as in `matrix_scan`.
 
     Returns:
         As `matrix_scan`.
@@ -58,5 +70,15 @@ def delta_rule(
         ArgumentError: as `matrix_scan`.
         MissingExtraError: as `matrix_scan`.
     """
+    if use_qk_l2norm_in_kernel:
+        q, k = (unit(x.to(torch.promote_types(x.dtype, torch.float32))) for x in (q, k))
     state = initial_state, output_final_state
-    return matrix_scan(q, k, v, g, k, beta, scale, *state, cu_seqlens, chunk_size, backend)
+    options: dict[str, Any] = {"read": read, "reverse": reverse, "output_states": output_states}
+    return matrix_scan(
+        q, k, v, g, k, beta, scale, *state, cu_seqlens, chunk_size, backend, **options
+    )
+
+
+def unit(x: Tensor) -> Tensor:
+    """Vectors (..., K) of length 1; zero stays zero."""
+    return x * torch.rsqrt((x * x).sum(-1, keepdim=True) + 1e-6)

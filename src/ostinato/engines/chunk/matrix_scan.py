@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ostinato.core.errors import ArgumentError, ShapeError, nearest
-from ostinato.core.sequence import join_tokens, split_tokens
+from ostinato.core.errors import ArgumentError, nearest
+from ostinato.engines.chunk.arguments import check
+from ostinato.engines.chunk.arrangement import Arrangement
 from ostinato.engines.chunk.recurrence import recur
 from ostinato.engines.chunk.steps import Steps
+from ostinato.engines.chunk.stepwise import every_state
 
 
 def matrix_scan(
@@ -26,7 +29,11 @@ def matrix_scan(
     cu_seqlens: Tensor | None = None,
     chunk_size: int | None = None,
     backend: str | None = None,
-) -> tuple[Tensor, Tensor | None]:
+    *,
+    read: str = "inclusive",
+    reverse: bool = False,
+    output_states: bool = False,
+) -> tuple[Any, ...]:
     """Linear attention with decay and erasure, for all steps.
 
         S ← diag(e^{g_t}) S
@@ -59,33 +66,40 @@ def matrix_scan(
         chunk_size: steps in a chunk, a power of 2; None: what is fast.
         backend: "flash-linear-attention", for that library's kernels, which have chunks of their
             own and the precision of v; None: the own code.
+        read: "inclusive": o_t reads S after step t; "exclusive": before it, S_{t−1}.
+        reverse: run from the last step to the first; what is given and returned stays in the
+            order of time, and so do the updates of a step.
+        output_states: whether to return S after every step too; these are found step by step.
 
     Returns:
-        o (B, T, H, V), and S (B, H, K, V), in float64 if v is, else float32, or None.
+        o (B, T, H, V), and S (B, H, K, V), in float64 if v is, else float32, or None; with
+        `output_states` also S after every step (B, T, H, K, V).
 
     Raises:
-        ShapeError: if shapes do not fit together.
-        ArgumentError: if `chunk_size` is no power of 2, or the backend is unknown or does not take
-            these tensors.
+        ShapeError: if shapes, precisions or devices do not fit together.
+        ArgumentError: if `chunk_size` is no power of 2, `read` is unknown, or the backend is or
+            does not take these tensors.
         MissingExtraError: if the backend is not installed.
     """
-    check(q, k, v, g, erase, beta, chunk_size)
+    check(Steps(q, k, v, g, erase, beta), initial_state, cu_seqlens, chunk_size, read)
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    g = g[..., None] if g is not None and g.dim() == 3 else g
-    steps = Steps(q, k, v, g, erase, beta)
-    if backend is not None:
+    steps = Steps(q, k, v, g[..., None] if g is not None and g.dim() == 3 else g, erase, beta)
+    arrangement = Arrangement(cu_seqlens, reverse, read == "exclusive")
+    if backend is not None and arrangement.plain and not output_states:
+        # A peer takes sequences end to end as they are.
         o, last = _peer(backend)(steps, initial_state, scale, cu_seqlens)
         return o, last if output_final_state else None
-    position = None
-    if cu_seqlens is not None:
-        steps, position = _apart(steps, cu_seqlens)
-    exact = torch.float64 if v.dtype == torch.float64 else torch.float32
-    steps = steps.map(lambda x: x.to(exact))
-    rows, _, heads, keys = steps.q.shape
-    state = _first(initial_state, (rows, heads, keys, v.shape[-1]), steps.q)
-    o, last = recur(steps, state, scale, chunk_size)
-    o = o.to(v.dtype) if position is None else join_tokens(o.to(v.dtype), position)
-    return o, last if output_final_state else None
+    steps = arrangement.arranged(steps)
+    exact = steps.map(lambda x: x.to(torch.promote_types(v.dtype, torch.float32)))
+    state = _first(initial_state, exact)
+    if backend is None:
+        o, last = recur(exact, state, scale, chunk_size)
+    else:
+        o, last = _peer(backend)(steps, state, scale, None)
+    found = arrangement.outputs(o.to(v.dtype)), last if output_final_state else None
+    if not output_states:
+        return found
+    return *found, arrangement.states(every_state(exact, state))
 
 
 def _peer(backend: str) -> Callable[..., tuple[Tensor, Tensor]]:
@@ -99,63 +113,8 @@ def _peer(backend: str) -> Callable[..., tuple[Tensor, Tensor]]:
     return fla_scan.scan
 
 
-def _apart(steps: Steps, borders: Tensor) -> tuple[Steps, Tensor]:
-    """Sequences end to end as rows, and the position of every step in them."""
-    count = steps.q.shape[1]
-    _, _, position = split_tokens(steps.q, borders)
-
-    def apart(x: Tensor) -> Tensor:
-        padded, _, _ = split_tokens(x, borders * (x.shape[1] // max(1, count)))
-        return padded
-
-    return steps.map(apart), position
-
-
-def _first(state: Tensor | None, shape: tuple[int, ...], like: Tensor) -> Tensor:
-    if state is None:
-        return like.new_zeros(shape)
-    if tuple(state.shape) != shape:
-        raise ShapeError(
-            f"initial_state must be {list(shape)}, one matrix (K, V) for each head of each "
-            f"sequence; got {list(state.shape)}."
-        )
-    return state.to(like.dtype)
-
-
-def check(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    g: Tensor | None,
-    erase: Tensor | None,
-    beta: Tensor | None,
-    size: int | None,
-) -> None:
-    """Raise unless the operands of `matrix_scan` fit together.
-
-    Raises:
-        ShapeError: naming what was expected.
-        ArgumentError: if `size` is no power of 2.
-    """
-    if q.dim() != 4 or k.dim() != 4 or v.dim() != 4:
-        shapes = ", ".join(str(list(each.shape)) for each in (q, k, v))
-        raise ShapeError(f"q, k and v must be (B, T, H, K) and (B, T, H, V); got {shapes}.")
-    batch, steps, heads, keys = q.shape
-    updates = k.shape[1] // steps if steps else 1
-    rows = (batch, updates * steps, heads)
-    if tuple(k.shape) != (*rows, keys) or tuple(v.shape[:3]) != rows:
-        raise ShapeError(
-            f"With q {list(q.shape)}, k must be (B, T·n, H, K) and v (B, T·n, H, V); got "
-            f"k {list(k.shape)} and v {list(v.shape)}."
-        )
-    if erase is not None and erase.shape != k.shape:
-        raise ShapeError(f"erase must be like k {list(k.shape)}; got {list(erase.shape)}.")
-    if beta is not None and tuple(beta.shape) != rows:
-        raise ShapeError(f"beta must be {list(rows)}, one for each key; got {list(beta.shape)}.")
-    one = (batch, steps, heads)
-    if g is not None and tuple(g.shape) not in (one, (*one, 1), (*one, keys)):
-        raise ShapeError(
-            f"g must be {list(one)}, or with the keys {[*one, keys]}; got {list(g.shape)}."
-        )
-    if size is not None and (size < 1 or size & (size - 1)):
-        raise ArgumentError(f"chunk_size must be a power of 2; got {size}. Take 64.")
+def _first(state: Tensor | None, steps: Steps) -> Tensor:
+    if state is not None:
+        return state.to(steps.q.dtype)
+    rows, _, heads, keys = steps.q.shape
+    return steps.q.new_zeros(rows, heads, keys, steps.v.shape[-1])

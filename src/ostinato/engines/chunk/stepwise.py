@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from ostinato.engines.chunk.operands import Operands
+from ostinato.engines.chunk.steps import Steps
 
 
 def stepwise(operands: Operands, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -15,9 +18,30 @@ def stepwise(operands: Operands, state: Tensor) -> tuple[Tensor, Tensor]:
         operands: of the recurrence.
         state: before the first step (R, K, V).
     """
-    q, k, v, g, erase = operands
-    n, outputs = operands.updates, []
-    for t in range(q.shape[1]):
+    last, outputs = state, []
+    for t, last in enumerate(_states(operands, state)):
+        outputs.append((operands.q[:, t, None, :] @ last)[:, 0])
+    return torch.stack(outputs, 1) if outputs else operands.v.new_empty(operands.v.shape), last
+
+
+def every_state(steps: Steps, state: Tensor) -> Tensor:
+    """The states after every step (B, T, H, K, V), in torch operations.
+
+    Args:
+        steps: of the recurrence.
+        state: before the first step (B, H, K, V).
+    """
+    found = list(_states(steps.by_heads(1.0), state.flatten(0, 1)))
+    if not found:
+        return state.new_empty(len(state), 0, *state.shape[1:])
+    return torch.stack([each.view_as(state) for each in found], 1)
+
+
+def _states(operands: Operands, state: Tensor) -> Iterator[Tensor]:
+    """The state (R, K, V) after each step."""
+    _, k, v, g, erase = operands
+    n = operands.updates
+    for t in range(operands.q.shape[1]):
         if g is not None:
             state = torch.exp(g[:, t, :, None]) * state
         for j in range(t * n, t * n + n):
@@ -25,5 +49,4 @@ def stepwise(operands: Operands, state: Tensor) -> tuple[Tensor, Tensor]:
             if erase is not None:
                 new = new - erase[:, j, None, :] @ state
             state = state + k[:, j, :, None] * new
-        outputs.append((q[:, t, None, :] @ state)[:, 0])
-    return torch.stack(outputs, 1) if outputs else v.new_empty(v.shape), state
+        yield state

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ostinato.cells.delta_product import first_gate, unit
+from ostinato.cells.delta_product import first_gate
+from ostinato.engines.chunk.delta_rule import unit
 from ostinato.engines.chunk.matrix_cell import Factors, MatrixCell
 
 __papers__ = ("deltaproduct",)
