@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.core.errors import ArgumentError
-from ostinato.core.state import rows_like
+from ostinato.core.state import map_state, rows_like
 from ostinato.engines.chunk.matrix_cell import MatrixCell
 from ostinato.engines.chunk.matrix_scan import matrix_scan
 from ostinato.engines.parallel.associative import associative_scan
@@ -106,13 +106,18 @@ class MLSTMCell(MatrixCell):
         self, x: Tensor, valid: Tensor | None, state: State, backend: str | None = None
     ) -> tuple[Tensor, State]:
         """All steps together, as `MatrixCell.all_steps`."""
-        c, n, start = state
-        q, k, v, gate, entering, kept = self._parts(x)
+        stored, wide = state[0].dtype, torch.promote_types(state[0].dtype, torch.float32)
+        c, n, start = map_state(lambda leaf: leaf.to(wide), state)
+        parts = self._parts(x)
+        read = torch.promote_types(parts[0].dtype, stored)
+        q, k, v, gate, entering, kept = (each.to(wide) for each in parts)
         if valid is not None:
             padding = ~rows_like(valid, kept)
             entering = entering.masked_fill(padding, -torch.inf)
             kept = kept.masked_fill(padding, 0)
         m = _stabiliser(entering, kept, start)
+        # Any m will do, but C and n must be scaled by the very one that is kept beside them.
+        m = m + (m.to(stored).to(wide) - m).detach()
         before = torch.cat([start[:, None], m[:, :-1]], 1)
         k = torch.exp(entering - m)[..., None] * k
         values = torch.cat([v, torch.ones_like(v[..., :1])], -1)
@@ -121,7 +126,7 @@ class MLSTMCell(MatrixCell):
         o, last = matrix_scan(q, k, values, g, None, None, 1.0, memory, True, backend=backend)
         assert last is not None
         h = gate * o[..., :-1] / _size(o[..., -1], m)[..., None]
-        return h.flatten(-2), (last[..., :-1], last[..., -1], m[:, -1])
+        return h.flatten(-2).to(read), (last[..., :-1], last[..., -1], m[:, -1])
 
     def _parts(self, x: Tensor) -> list[Tensor]:
         """q, k, v and σ(ô) (..., heads, ·); î and log σ(f̂) (..., heads)."""

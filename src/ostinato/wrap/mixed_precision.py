@@ -9,13 +9,15 @@ Deviation: no copy of the weights in single precision is kept; an optimiser may 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from ostinato.core.state import State, leaves, map_state
+from ostinato.engines.chunk.matrix_cell import AllSteps, MatrixCell
 from ostinato.wrap.wrapper import Wrapper
 
 
@@ -37,16 +39,49 @@ class MixedPrecision(Wrapper):
         self, x: Any, state: State, own: State | None, inner: State | None
     ) -> tuple[Any, State]:
         """One step."""
-        dtype = next(leaf.dtype for leaf in leaves(state) if leaf.is_floating_point())
-
-        def convert(tensor: Tensor) -> Tensor:
-            return tensor.to(dtype) if tensor.is_floating_point() else tensor
-
-        stored = {**dict(self.cell.named_parameters()), **dict(self.cell.named_buffers())}
-        read = {name: convert(tensor) for name, tensor in stored.items()}
+        convert = _converter(state)
         noise = () if inner is None else (map_state(convert, inner),)
-        output, new = functional_call(self.cell, read, (map_state(convert, x), state, *noise))
+        given = (map_state(convert, x), state, *noise)
+        output, new = functional_call(self.cell, _read(self.cell, convert), given)
         return output, new
+
+    def matrices(self) -> MatrixCell | None:
+        """The cell of a matrix state inside, for the engine `chunk`; None if it is none."""
+        cell: Any = self.cell
+        declared = type(self) is MixedPrecision and isinstance(cell, AllSteps)
+        return cell.matrices() if declared else None
+
+    def all_steps(
+        self, x: Tensor, valid: Tensor | None, state: State, backend: str | None = None
+    ) -> tuple[Tensor, State]:
+        """All steps of a cell of a matrix state together; see `MatrixCell`."""
+        convert, together = _converter(state), _Together(self.cell)
+        given = (convert(x), valid, state, backend)
+        y, last = functional_call(together, _read(together, convert), given)
+        return y, last
+
+
+class _Together(nn.Module):
+    """`all_steps` of a cell as a module's call."""
+
+    def __init__(self, cell: Any) -> None:
+        super().__init__()
+        self.cell = cell
+
+    def forward(self, *given: Any) -> Any:
+        return self.cell.all_steps(*given)
+
+
+def _read(module: nn.Module, convert: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+    """What a module stores, converted."""
+    stored = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    return {name: convert(tensor) for name, tensor in stored.items()}
+
+
+def _converter(state: State) -> Callable[[Tensor], Tensor]:
+    """To the precision of a state."""
+    dtype = next(leaf.dtype for leaf in leaves(state) if leaf.is_floating_point())
+    return lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
 def _at_least_single(leaf: Tensor) -> Tensor:

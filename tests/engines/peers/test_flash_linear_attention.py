@@ -46,4 +46,14 @@ def test_lengths_and_resets():
 def test_what_it_declines():
     x = torch.randn(2, 5, 3)
     assert "not a MatrixCell" in reason(make_cell("LSTM", 3, 4), ENGINE, x)
-    assert "float32 only" in reason(make_cell("Mamba2", 3, 4).double(), ENGINE, x.double())
+    assert "float32 or less" in reason(make_cell("Mamba2", 3, 4).double(), ENGINE, x.double())
+
+
+@pytest.mark.parametrize("stored", [torch.float32, torch.bfloat16])
+def test_low_precision(stored):
+    cell, x = make_cell("GatedDeltaProduct", 3, 8).to(stored), torch.randn(2, 6, 3).to(stored)
+    with torch.autocast("cpu", torch.bfloat16, enabled=stored == torch.float32):
+        (y, state), expected = (ost.RNN(cell, engine)(x) for engine in (ENGINE, "chunk"))
+    assert y.dtype == state.dtype == stored
+    torch.testing.assert_close((y, state), expected, rtol=2e-2, atol=1e-2)
+    assert not y.equal(expected[0])

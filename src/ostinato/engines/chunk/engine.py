@@ -11,12 +11,12 @@ from torch.nn import functional as F
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt
 from ostinato.core.sequence import join_tokens, split_tokens, zero_padding
-from ostinato.core.state import State, index, leaves, select
-from ostinato.engines.chunk.matrix_cell import MatrixCell
+from ostinato.core.state import State, index, leaves, map_state, select
+from ostinato.engines.chunk.matrix_cell import AllSteps, MatrixCell
 
 
 class Chunk:
-    """Run a `MatrixCell` in chunks of steps.
+    """Run a `MatrixCell` in chunks of steps; in low precision the state between them is float32.
 
     Attributes:
         backend: of `matrix_scan`.
@@ -29,18 +29,17 @@ class Chunk:
 
     def decline(self, recurrence: Recurrence) -> str | None:
         """Why the recurrence is not one of a matrix state, or None."""
-        cell = recurrence.cell
-        if not isinstance(cell, MatrixCell) or not cell.declares_its_step():
+        if _matrices(recurrence) is None:
             return "the step is not a MatrixCell alone, which says what it does to a matrix"
-        if any(map(_hooked, cell.modules())):
+        if recurrence.cell is not None and any(map(_hooked, recurrence.cell.modules())):
             return "hooks on a module of the step would run once, not at every step"
         return _unsupported(recurrence)
 
     def hesitate(self, recurrence: Recurrence) -> Doubt | None:
         """On the CPU a generated loop is faster where matrices are small."""
-        cell = recurrence.cell
         on_cpu = leaves(recurrence.init)[0].device.type == "cpu"
-        if not isinstance(cell, MatrixCell) or not on_cpu:
+        cell = _matrices(recurrence)
+        if cell is None or not on_cpu:
             return None
         if cell.key_size * cell.value_size < cell.chunks_from[torch.is_grad_enabled()]:
             return Doubt("the matrices are so small that a loop on the CPU is as fast", 4)
@@ -48,8 +47,8 @@ class Chunk:
 
     def run(self, recurrence: Recurrence) -> tuple[State, Any]:
         """The last carry and the outputs (T, B, H·V)."""
-        cell, xs, valid = recurrence.cell, recurrence.xs, recurrence.valid
-        assert isinstance(cell, MatrixCell)
+        cell: Any = recurrence.cell
+        xs, valid = recurrence.xs, recurrence.valid
         if valid is not None:
             xs, valid = zero_padding(xs, valid).transpose(0, 1), valid.T
         else:
@@ -61,11 +60,12 @@ class Chunk:
         else:
             y, last = _apart(cell, xs, valid, recurrence, self.backend)
         y = y.transpose(0, 1)
+        last = map_state(lambda leaf, first: leaf.to(first.dtype), last, recurrence.init)
         return last, y.flip(0) if recurrence.reverse else y
 
 
 def _apart(
-    cell: MatrixCell,
+    cell: AllSteps,
     xs: Tensor,
     valid: Tensor | None,
     recurrence: Recurrence,
@@ -91,19 +91,23 @@ def _apart(
     return torch.unflatten(join_tokens(y, position)[0], 0, xs.shape[:2]), index(last, final)
 
 
+def _matrices(recurrence: Recurrence) -> MatrixCell | None:
+    """The cell that declares its step, itself or behind a wrapper."""
+    cell: Any = recurrence.cell
+    return cell.matrices() if isinstance(cell, AllSteps) else None
+
+
 def _unsupported(recurrence: Recurrence) -> str | None:
     """What about the call, not the cell, stands in the way."""
     state, x = leaves(recurrence.init)[0], recurrence.xs
     if not isinstance(x, Tensor) or x.dim() != 3 or x.shape[1] != len(state):
         return "the input is not one tensor (T, B, D) with the rows of the state"
-    if state.dtype not in (torch.float32, torch.float64) or x.dtype != state.dtype:
-        return "state and input must be float32, or float64"
+    if not (state.is_floating_point() and x.is_floating_point()):
+        return "state and input must be real numbers"
     if recurrence.steps == 0 or not len(state):
         return "there are no steps, or no rows"
     if recurrence.checkpoint is not None:
         return "it keeps the states at the borders of chunks, and no others can be asked for"
-    if torch.is_autocast_enabled(state.device.type):
-        return "under autocast the precision changes inside the step"
     if torch._C._functorch.peek_interpreter_stack() is not None:
         return "torch.func transforms need a step of torch operations"
     if torch.autograd.forward_ad._current_level >= 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -42,6 +42,19 @@ class Factors(NamedTuple):
         return Factors(*found)  # type: ignore[arg-type]
 
 
+@runtime_checkable
+class AllSteps(Protocol):
+    """What the engine `chunk` runs: a `MatrixCell`, or a wrapper that changes how one is read."""
+
+    def matrices(self) -> MatrixCell | None:
+        """The cell whose steps `all_steps` does as `forward` would, or None."""
+
+    def all_steps(
+        self, x: Tensor, valid: Tensor | None, state: State, backend: str | None = None
+    ) -> tuple[Tensor, State]:
+        """All steps together; see `MatrixCell`."""
+
+
 class MatrixCell(Cell):
     """A recurrence of a matrix in each head; a subclass says what an input does to it.
 
@@ -69,13 +82,13 @@ class MatrixCell(Cell):
         """What inputs (rows, D) do to the state; rows may be those of all steps."""
         raise NotImplementedError(f"{type(self).__name__} defines no factors(x) -> Factors.")
 
-    def declares_its_step(self) -> bool:
-        """Whether `all_steps` does what `forward` does; not if a subclass has another forward."""
+    def matrices(self) -> MatrixCell | None:
+        """The cell, or None if a subclass has another forward than `all_steps` does."""
         homes = [
             next(base for base in type(self).__mro__ if name in vars(base))
             for name in ("forward", "all_steps")
         ]
-        return homes[0] is homes[1]
+        return self if homes[0] is homes[1] else None
 
     def initial_state(self, batch_size: int) -> State:
         """Zeros (B, H, K, V)."""
@@ -99,7 +112,7 @@ class MatrixCell(Cell):
     def all_steps(
         self, x: Tensor, valid: Tensor | None, state: State, backend: str | None = None
     ) -> tuple[Tensor, State]:
-        """All steps together: outputs (B, T, H·V) and the last state.
+        """All steps together: outputs (B, T, H·V) and the last state, in at least float32.
 
         Args:
             x: (B, T, D).
@@ -108,6 +121,8 @@ class MatrixCell(Cell):
             backend: of `matrix_scan`.
         """
         steps = self.factors(x.flatten(0, 1)).map(lambda f: torch.unflatten(f, 0, x.shape[:2]))
+        # Under autocast a step meets factors of low precision with a state of its own.
+        steps = steps.map(lambda f: f.to(torch.promote_types(f.dtype, state.dtype)))
         if valid is not None:
             # Without decay, erasing and writing the state stays as it is.
             steps = steps.map(lambda f: f.masked_fill(~rows_like(valid, f), 0))

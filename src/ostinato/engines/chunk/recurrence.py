@@ -7,6 +7,7 @@ torch's products of matrices.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -37,6 +38,11 @@ def recur(
     if not steps.q.shape[:3].numel():
         return steps.v.new_zeros(batch, count, heads, steps.v.shape[-1]), state
     size = size or chunk_size(count, steps.updates)
+    with _exactly(state.device.type):
+        return _recur(steps, state, scale, size)
+
+
+def _recur(steps: Steps, state: Tensor, scale: float, size: int) -> tuple[Tensor, Tensor]:
     if not _transformed() and (kernel.compiled(steps) or device.compiled(steps)):
         delta = steps.erase is steps.k
         given = steps._replace(erase=None) if delta else steps
@@ -48,7 +54,14 @@ def recur(
         o, last = stepwise(operands, flat)
     else:
         o, last = _Chunkwise.apply(size, flat, *operands)  # type: ignore[no-untyped-call]
-    return torch.unflatten(o, 0, (batch, heads)).transpose(1, 2), last.view_as(state)
+    return torch.unflatten(o, 0, state.shape[:2]).transpose(1, 2), last.view_as(state)
+
+
+def _exactly(device: str) -> AbstractContextManager[Any]:
+    """Without autocast, which would multiply in its own precision."""
+    # Not every kind of device knows it.
+    available = torch.amp.autocast_mode.is_autocast_available(device)
+    return torch.autocast(device, enabled=False) if available else nullcontext()
 
 
 class _Compiled(torch.autograd.Function):

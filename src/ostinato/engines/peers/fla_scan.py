@@ -35,7 +35,8 @@ def scan(
     """o (B, T, H, V) in the type of v, and the last state (B, H, K, V) in float32.
 
     Args:
-        steps: of the recurrence; q, k and v are computed in the type that v has.
+        steps: of the recurrence; q, k and v are computed in the type that v has, under autocast
+            in the one that it asks for.
         state: before the first step; None: zero.
         scale: of q.
         borders: as `cu_seqlens` of `matrix_scan`.
@@ -45,7 +46,7 @@ def scan(
         ArgumentError: if the tensors are not on a CUDA device, or in float64.
     """
     _check(steps)
-    n, typed = steps.updates, steps.v.dtype
+    n, typed = steps.updates, _precision(steps.v)
     steps = single(steps)
     name, given = chosen(steps.map(lambda x: x.to(typed)), steps.g)
     folder, _, function = name.partition(".")
@@ -57,7 +58,13 @@ def scan(
         output_final_state=True,
         cu_seqlens=None if borders is None else borders * n,
     )
-    return o[:, n - 1 :: n], last
+    return o[:, n - 1 :: n].to(steps.v.dtype), last
+
+
+def _precision(v: Tensor) -> torch.dtype:
+    """In which products are to multiply."""
+    device = v.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else v.dtype
 
 
 def single(steps: Steps) -> Steps:

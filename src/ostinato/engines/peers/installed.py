@@ -41,10 +41,14 @@ def unfit(recurrence: Recurrence) -> str | None:
 
 
 def elsewhere(recurrence: Recurrence) -> str | None:
+    """Why the state of the call is not where, or not what, kernels of peers can read."""
+    if any(str(leaf.dtype) != "torch.float32" for leaf in leaves(recurrence.init)):
+        return off_device(recurrence) or "it is asked for float32 only"
+    return off_device(recurrence)
+
+
+def off_device(recurrence: Recurrence) -> str | None:
     """Why the state of the call is not where kernels of peers can read it."""
-    states = leaves(recurrence.init)
-    if any(leaf.device.type not in DEVICES for leaf in states):
+    if any(leaf.device.type not in DEVICES for leaf in leaves(recurrence.init)):
         return "its kernels run on a CUDA device only"
-    if any(str(leaf.dtype) != "torch.float32" for leaf in states):
-        return "it is asked for float32 only"
     return None
