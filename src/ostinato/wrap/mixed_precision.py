@@ -10,15 +10,18 @@ Deviation: no copy of the weights in single precision is kept; an optimiser may 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from ostinato.core.state import State, leaves, map_state
-from ostinato.engines.chunk.matrix_cell import AllSteps, MatrixCell
+from ostinato.engines.chunk.all_steps import AllSteps
 from ostinato.wrap.wrapper import Wrapper
+
+if TYPE_CHECKING:
+    from ostinato.engines.chunk.matrix_cell import MatrixCell
 
 
 class MixedPrecision(Wrapper):

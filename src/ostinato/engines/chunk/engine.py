@@ -12,7 +12,8 @@ from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt
 from ostinato.core.sequence import join_tokens, split_tokens, zero_padding
 from ostinato.core.state import State, index, leaves, map_state, select
-from ostinato.engines.chunk.matrix_cell import AllSteps, MatrixCell
+from ostinato.engines.chunk.all_steps import AllSteps
+from ostinato.engines.chunk.matrix_cell import MatrixCell
 
 
 class Chunk:

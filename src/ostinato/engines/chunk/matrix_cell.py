@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -40,19 +40,6 @@ class Factors(NamedTuple):
         if self.erase is self.k:
             found[4] = found[1]
         return Factors(*found)  # type: ignore[arg-type]
-
-
-@runtime_checkable
-class AllSteps(Protocol):
-    """What the engine `chunk` runs: a `MatrixCell`, or a wrapper that changes how one is read."""
-
-    def matrices(self) -> MatrixCell | None:
-        """The cell whose steps `all_steps` does as `forward` would, or None."""
-
-    def all_steps(
-        self, x: Tensor, valid: Tensor | None, state: State, backend: str | None = None
-    ) -> tuple[Tensor, State]:
-        """All steps together; see `MatrixCell`."""
 
 
 class MatrixCell(Cell):
