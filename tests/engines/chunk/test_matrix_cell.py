@@ -30,6 +30,17 @@ def test_a_cell_of_ones_own():
     assert not ost.check_cell(Sum(), engines_to_check=["chunk"]).failures
 
 
+def test_all_steps_are_part_of_a_compiled_graph_but_no_layer_on_the_engine():
+    cell, x = Sum(), torch.randn(2, 9, 3)
+    compiled = torch.compile(cell.all_steps, fullgraph=True, backend="eager")
+    torch.testing.assert_close(
+        compiled(x, None, cell.initial_state(2))[0], ost.RNN(cell, "chunk")(x)[0]
+    )
+    layer = torch.compile(ost.RNN(cell, "chunk"), fullgraph=True, backend="eager")
+    with pytest.raises(Exception, match=r"only ost\.matrix_scan, or all_steps of the cell"):
+        layer(x)
+
+
 def test_a_cell_has_to_say_what_it_does():
     class Nothing(MatrixCell):
         pass

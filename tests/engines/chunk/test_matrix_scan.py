@@ -123,3 +123,19 @@ def test_sequences_end_to_end_are_read_before_their_own_steps_in_their_own_rever
         o, last, states = ost.matrix_scan(*given, state[i, None], True, **options)
         torch.testing.assert_close((found[0][:, steps], found[2][:, steps]), (o, states))
         torch.testing.assert_close(found[1][i, None], last)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_it_is_part_of_a_compiled_graph(backend):
+    given = [x.requires_grad_() for x in made(updates=2, dtype=torch.float32)[:4]]
+
+    def run(q, k, v, g):
+        return ost.matrix_scan(2 * q, k, v, g, k, output_final_state=True, read="exclusive")
+
+    outcomes = []
+    for function in (torch.compile(run, fullgraph=True, backend=backend), run):
+        found = function(*given)
+        outcomes.append((found, torch.autograd.grad(sum(x.sin().sum() for x in found), given)))
+    torch.testing.assert_close(*outcomes, atol=1e-5, rtol=1e-5)

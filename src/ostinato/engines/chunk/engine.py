@@ -46,6 +46,10 @@ class Chunk:
             return Doubt("the matrices are so small that a loop on the CPU is as fast", 4)
         return None
 
+    def capture(self, recurrence: Recurrence) -> str:
+        """Why a layer on it is no part of a graph of `torch.compile`."""
+        return "of matrix states only ost.matrix_scan, or all_steps of the cell, can be"
+
     def run(self, recurrence: Recurrence) -> tuple[State, Any]:
         """The last carry and the outputs (T, B, H·V)."""
         cell: Any = recurrence.cell
