@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from ostinato.core.state import detach
+from ostinato.models.weight_decay import parameter_groups
 from ostinato.tasks.task import Task
 
 
@@ -26,7 +27,7 @@ def fit(
         batch: rows.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, rate)
+    optimizer = torch.optim.AdamW(parameter_groups(model), rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _share(step, count))
     losses, state = list[float](), None
     for step in steps:

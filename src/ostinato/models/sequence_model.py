@@ -11,7 +11,9 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
+from ostinato.core.errors import ArgumentError
 from ostinato.core.state import State
+from ostinato.models.attention_mask import Turned
 from ostinato.over.layer import SequenceLayer
 
 
@@ -78,6 +80,9 @@ class SequenceModel(nn.Module):
         resets: Tensor | None = None,
         generator: Generator | None = None,
         return_stats: bool = False,
+        *,
+        cu_seqlens: Tensor | None = None,
+        attention_mask: Tensor | None = None,
     ) -> tuple[Any, ...]:
         """Run over whole sequences.
 
@@ -88,15 +93,33 @@ class SequenceModel(nn.Module):
             resets: (B, T) bool, true where a new sequence begins.
             generator: source of dropout and of the layer's noise; None: torch's own.
             return_stats: also return the `Statistics` of the call, as of a layer.
+            cu_seqlens: (N+1,) borders of sequences end to end in x (1, total); answers are
+                (1, total, K), or (N, K) after the last step of each, and states (N, ...).
+            attention_mask: (B, T), true or 1 where a row is valid, which is in one piece; padding
+                may stand before it, where lengths have it behind.
 
         Returns:
             Answers, (B, T, K) or (B, K), the state after the last step, and with `return_stats`
             the statistics.
+
+        Raises:
+            ArgumentError: if more than one of lengths, borders and mask is given.
+            ShapeError: if a mask has holes, or what is given does not fit x.
         """
+        if attention_mask is not None:
+            if lengths is not None or cu_seqlens is not None:
+                raise ArgumentError("attention_mask already says where rows end: drop the others.")
+            turned = Turned(attention_mask, *x.shape[:2])
+            resets = None if resets is None else turned.there(resets)
+            given = (turned.there(x), state, turned.lengths, resets, generator, return_stats)
+            answers, *rest = self(*given)
+            return (turned.back(answers) if self.per_step else answers, *rest)
         encoded = self._drop(self.encoder(x), generator)
-        told = {"generator": generator, "return_stats": return_stats}
+        told = {"cu_seqlens": cu_seqlens, "generator": generator, "return_stats": return_stats}
         hidden, *rest = self.layer(encoded, state, lengths, resets, **told)
-        if not self.per_step:
+        if not self.per_step and cu_seqlens is not None:
+            hidden = hidden[0, cu_seqlens[1:].to(hidden.device) - 1]
+        elif not self.per_step:
             hidden = _last_valid(hidden, lengths)
         return (self.head(self._drop(hidden, generator)), *rest)
 

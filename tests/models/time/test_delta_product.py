@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from ostinato.core.errors import ArgumentError
+from ostinato.core.state import map_state
 from ostinato.models.generate import generate
 from ostinato.models.time.delta_product import (
     DeltaProduct,
@@ -134,3 +135,27 @@ def test_it_learns_a_line_by_heart():
         optimizer.step()
     assert float(loss.detach()) < 0.2
     assert list(generate(net, line[0, :4].tolist(), 20, temperature=0)) == line[0, 4:].tolist()
+
+
+@pytest.mark.parametrize("per_step", [False, True])
+def test_left_padding_and_sequences_end_to_end_equal_single_ones(per_step):
+    torch.manual_seed(0)
+    config = DeltaProductConfig(**SMALL, std=0.3)
+    net = DeltaProductClassifier(config, 5, per_step=per_step, engine="chunk", dtype=F64)
+    x, mask = symbols(2, 9), torch.ones(2, 9, dtype=torch.int64)
+    mask[0, :4] = 0
+    alone = [net(x[0:1, 4:]), net(x[1:])]
+    left, state = net(x, attention_mask=mask)
+    joined = torch.cat([x[0, 4:], x[1]])[None]
+    packed, last = net(joined, cu_seqlens=torch.tensor([0, 5, 14]))
+    if per_step:
+        left, packed = [left[:1, 4:], left[1:]], [packed[:, :5], packed[:, 5:]]
+    else:
+        left, packed = left.split(1), packed.split(1)
+    for i, (answers, after) in enumerate(alone):
+        torch.testing.assert_close(left[i], answers)
+        torch.testing.assert_close(packed[i], answers)
+        one = map_state(lambda leaf, i=i: leaf[i : i + 1], (state, last))
+        torch.testing.assert_close(one, (after, after))
+    with pytest.raises(ArgumentError, match="drop the others"):
+        net(x, lengths=torch.tensor([5, 9]), attention_mask=mask)

@@ -185,3 +185,18 @@ def test_one_update_is_gated_delta_net():
     cell.gate.weight.data, cell.gate.bias.data = a.detach(), inner.gate_bias.data
     cell.A_log.data = inner.A_log.data
     torch.testing.assert_close(net.recurrence(net.read(x)), ost.RNN(cell, "reference")(x))
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"width": 0}, "width must be at least 1; got 0"),
+        ({"symbols": 0}, "symbols must be at least 1"),
+        ({"conv_size": 0}, "conv_size must be at least 1"),
+        ({"std": -1.0}, "std must not be negative; got -1.0"),
+        ({"chunk_size": 3}, "chunk_size must be a power of 2; got 3"),
+    ],
+)
+def test_options_out_of_range(option, said):
+    with pytest.raises(ArgumentError, match=said):
+        DeltaProductConfig(**option)

@@ -34,10 +34,19 @@ def check(steps: Steps, state: Tensor | None, borders: Any, size: Any, read: str
     if state is not None:
         rows = len(steps.q) if borders is None else len(borders) - 1
         _check_state(state, (rows, *steps.q.shape[2:], steps.v.shape[-1]))
-    if size is not None and not (type(size) is int and size > 0 and not size & (size - 1)):
-        raise ArgumentError(f"chunk_size must be a power of 2; got {size!r}. Take 64.")
+    check_chunk_size(size)
     if read not in READS:
         raise ArgumentError(f"There is no read {read!r}. {nearest(str(read), READS)}")
+
+
+def check_chunk_size(size: Any) -> None:
+    """Raise unless it is a power of 2, or None.
+
+    Raises:
+        ArgumentError: naming what came.
+    """
+    if size is not None and not (type(size) is int and size > 0 and not size & (size - 1)):
+        raise ArgumentError(f"chunk_size must be a power of 2; got {size!r}. Take 64.")
 
 
 def _check_kinds(tensors: dict[str, Tensor | None], device: torch.device) -> None:

@@ -96,6 +96,7 @@ class DeltaProduct(LanguageModel):
         logits, state = model(symbols)              # (B, T) to (B, T, 128)
         logits, state = model.step(symbol, state)   # one more step, whatever T was
         text = generate(model, prompt, 100)
+        optimizer = torch.optim.AdamW(parameter_groups(model), 3e-4)    # models.weight_decay
 
     Args:
         config: its shape, e.g. `DeltaProductConfig.published("392M", num_householder=3)`.

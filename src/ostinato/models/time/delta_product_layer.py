@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ostinato.core.errors import ArgumentError, nearest
+from ostinato.engines.chunk.arguments import check_chunk_size
 from ostinato.models.time.causal_convolution import CausalConvolution
 from ostinato.models.time.convolved_block import ConvolvedBlock, Inner
 from ostinato.models.time.delta_product_updates import DeltaProductUpdates
@@ -35,6 +36,12 @@ __papers__ = ("deltaproduct",)
 
 EPSILON = 1e-5
 """Of the model's norms."""
+
+
+_COUNTS = (
+    *("symbols", "width", "layers", "num_heads", "head_dim", "num_householder", "conv_size"),
+    *("value_heads", "value_size"),
+)
 
 
 @dataclass(frozen=True)
@@ -95,9 +102,12 @@ class DeltaProductConfig:
         return int(self.head_dim * self.expand_v)
 
     def __post_init__(self) -> None:
-        for name in ("num_heads", "head_dim", "num_householder", "value_heads", "value_size"):
+        for name in _COUNTS:
             if getattr(self, name) < 1:
                 raise ArgumentError(f"{name} must be at least 1; got {getattr(self, name)}.")
+        if self.std < 0:
+            raise ArgumentError(f"std must not be negative; got {self.std}.")
+        check_chunk_size(self.chunk_size)
         if self.value_heads % self.num_heads:
             raise ArgumentError(
                 f"num_v_heads must be a multiple of num_heads={self.num_heads}; got "

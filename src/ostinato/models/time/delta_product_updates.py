@@ -14,6 +14,8 @@ State-Tracking in Linear RNNs via Householder Products", arXiv 2502.10297.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -46,6 +48,9 @@ class DeltaProductUpdates(MatrixCell):
     Shapes: x (B, `input_size`) holds q, then k, v and b, each by update, then head, and a if there
     is a gate; state (B, H, K, V); output (B, H·V).
     """
+
+    no_weight_decay: ClassVar[tuple[str, ...]] = ("A_log", "gate_bias")
+    """What `parameter_groups` spares: rates and steps whose zero is as far as any number."""
 
     def __init__(
         self,
