@@ -9,6 +9,8 @@ import ostinato as ost
 from ostinato.core.errors import ShapeError
 
 F64 = torch.float64
+# The error's root mean square over that of the exact, for what may not be off by 0.008.
+BOUNDS = {"o": 0.005, "g": 0.02, "beta": 0.02}
 
 
 def unit(*shape):
@@ -105,3 +107,71 @@ def test_queries_and_keys_can_be_given_length_1(dtype):
         x.to(exact) / (x.to(exact).square().sum(-1, keepdim=True) + 1e-6).sqrt() for x in (q, k)
     )
     torch.testing.assert_close(found, ost.delta_rule(q, k, v)[0])
+
+
+def made(steps, keys, values, updates, by_key, generator, batch=1, heads=2):
+    def normal(*shape):
+        return torch.randn(shape, generator=generator)
+
+    rows = batch, steps * updates, heads
+    g = -torch.rand(batch, steps, heads, keys if by_key else 1, generator=generator) / 4
+    # Some gates are shut to exactly no decay.
+    g = g.masked_fill(torch.rand(g.shape, generator=generator) < 0.3, 0)
+    return {
+        "q": normal(batch, steps, heads, keys),
+        "k": torch.nn.functional.normalize(normal(*rows, keys), dim=-1),
+        "v": normal(*rows, values),
+        "g": g,
+        "beta": 2 * torch.rand(rows, generator=generator),
+        "initial_state": normal(batch, heads, keys, values),
+    }
+
+
+def outcome(given, weight):
+    """o, the last state, and the gradients of everything."""
+    given = {name: x.clone().requires_grad_() for name, x in given.items()}
+    o, last = ost.delta_rule(**given, output_final_state=True)
+    loss = (o.to(weight) * weight).sum() + last.square().sum()
+    grads = torch.autograd.grad(loss, list(given.values()))
+    return {"o": o, "last": last, **dict(zip(given, grads, strict=True))}
+
+
+def ratio(found, exact):
+    return ((found.double() - exact).norm() / exact.norm()).item()
+
+
+@pytest.mark.parametrize(
+    ("steps", "keys", "values", "updates", "by_key"),
+    [
+        (63, 60, 100, 1, False),
+        (100, 64, 32, 2, False),
+        (150, 32, 60, 1, True),
+        (33, 16, 16, 4, True),
+    ],
+)
+def test_inputs_in_bfloat16(steps, keys, values, updates, by_key):
+    generator = torch.Generator().manual_seed(42)
+    given = made(steps, keys, values, updates, by_key, generator)
+    # Gates and states are kept in float32, as users of such kernels do.
+    low = {n: x if n in ("g", "initial_state") else x.bfloat16() for n, x in given.items()}
+    weight = torch.randn(1, steps, 2, values, generator=generator)
+    found = outcome(low, weight)
+    exact = outcome({n: x.double() for n, x in low.items()}, weight.double())
+    for name, value in found.items():
+        assert value.isfinite().all()
+        assert ratio(value, exact[name]) < BOUNDS.get(name, 0.008), name
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_nothing_drifts_over_a_hundred_thousand_steps(gated):
+    given = made(100_000, 16, 16, 1, False, torch.Generator().manual_seed(1), heads=1)
+    del given["initial_state"]
+    given["g"] = given["g"] / 100 if gated else None
+    single = ost.delta_rule(**given, output_final_state=True)
+    exact = {n: None if x is None else x.double() for n, x in given.items()}
+    double = ost.delta_rule(**exact, output_final_state=True)
+    assert all(ratio(a, b) < 1e-6 for a, b in zip(single, double, strict=True))
+    # No later part is further off than the first, beyond chance.
+    parts = zip(single[0].chunk(10, 1), double[0].chunk(10, 1), strict=True)
+    errors = [ratio(a, b) for a, b in parts]
+    assert max(errors) < 1.5 * errors[0]
