@@ -9,11 +9,12 @@ from torch import nn
 
 import ostinato as ost
 from ostinato.cells import make_cell
-from ostinato.core.errors import ArgumentError, EngineError
+from ostinato.core.errors import ArgumentError
 from ostinato.engines.parallel.engine import Parallel
 from ostinato.engines.parallel.evaluate import evaluate
 from ostinato.engines.parallel.linearise import METHODS
-from ostinato.engines.parallel.newton import Newton, Outcome, iterate
+from ostinato.engines.parallel.newton import Outcome, iterate
+from ostinato.engines.parallel.options import Newton
 from ostinato.over.layer import Options
 
 from .loop import assert_near, masks
@@ -235,13 +236,6 @@ def test_what_is_no_number_runs_on_another_engine():
     assert torch.allclose(found, ost.RNN(cell, "reference")(x)[0], atol=1e-5, equal_nan=True)
 
 
-def test_a_second_derivative_is_refused():
-    cell, x = Peephole(), torch.randn(2, 9, 3, requires_grad=True)
-    y = ost.RNN(cell, "parallel")(x)[0]
-    with pytest.raises(EngineError, match="cannot be differentiated again"):
-        torch.autograd.grad(y.sum(), x, create_graph=True)
-
-
 def test_without_gradients():
     cell, x = Peephole(), torch.randn(2, 9, 3)
     expected = ost.RNN(cell, "reference")(x)[0].detach()
@@ -254,17 +248,3 @@ def test_an_affine_step_needs_no_iterations():
     with ost.newton() as solves:
         ost.RNN(Gated(), "parallel")(torch.randn(2, 5, 3))
     assert not solves
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"method": "ful"}, "Did you mean 'full'"),
-        ({"damping": -1.0}, "damping must be finite and at least 0"),
-        ({"window": 0}, "window must be finite and at least 1"),
-        ({"tolerance": float("nan")}, "tolerance must be"),
-    ],
-)
-def test_options_are_checked(options, message):
-    with pytest.raises(ArgumentError, match=message):
-        Newton(**options)

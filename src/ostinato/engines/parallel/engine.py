@@ -35,7 +35,8 @@ from ostinato.engines.fused.verify import disagreement, rounding
 from ostinato.engines.parallel.evaluate import Plan, evaluate
 from ostinato.engines.parallel.expected import History, expected
 from ostinato.engines.parallel.linearise import groups
-from ostinato.engines.parallel.newton import Newton, Solve, UnsolvedError, newton_states
+from ostinato.engines.parallel.newton import Solve, UnsolvedError, newton_states
+from ostinato.engines.parallel.options import Newton
 from ostinato.engines.parallel.solves import current
 from ostinato.engines.parallel.system import affine_states
 

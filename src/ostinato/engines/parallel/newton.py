@@ -14,20 +14,21 @@ itself at the solution, whatever the method found the states with.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ostinato.core.errors import ArgumentError, EngineError, nearest
-from ostinato.core.recurrence import Recurrence
-from ostinato.core.state import State, rows_like
+from ostinato.core.errors import ArgumentError, EngineError
+from ostinato.core.state import rows_like
 from ostinato.engines.parallel.damped import damped
+from ostinato.engines.parallel.implicit import FirstOrder, Implicit
 from ostinato.engines.parallel.linearise import METHODS, Method
+from ostinato.engines.parallel.options import Newton
 from ostinato.engines.parallel.system import Maps, System
 
 if TYPE_CHECKING:
@@ -53,51 +54,6 @@ class Outcome(Enum):
     STALLED = "stalled"
     DIVERGED = "diverged"
     CAP = "reached the cap"
-
-
-@dataclass(frozen=True)
-class Newton:
-    """How to solve.
-
-    Attributes:
-        method: what stands for J: "full", J itself; "quasi", its diagonal; "picard", 1; or
-            "jacobi", 0.
-        damping: weight that keeps states near those of the iteration before; 0: none.
-        smooth: whether damped states know later ones too.
-        tolerance: of the residual; None: by dtype.
-        iterations: the cap.
-        window: steps that are solved together; None: what bounds the memory.
-        guess: the states to begin from, leaves (T, B, ...), for a window; None: f(init, x_t).
-    """
-
-    method: str = "full"
-    damping: float = 0.0
-    smooth: bool = False
-    tolerance: float | None = None
-    iterations: int = 100
-    window: int | None = None
-    guess: Callable[[Recurrence], State] | None = None
-
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ArgumentError(
-                f"Newton's method has no form {self.method!r}. {nearest(self.method, METHODS)}"
-            )
-        least = {"damping": 0, "tolerance": 0, "iterations": 1, "window": 1}
-        for name, bound in least.items():
-            value = getattr(self, name)
-            if value is not None and not (value >= bound and math.isfinite(value)):
-                raise ArgumentError(f"{name} must be finite and at least {bound}; got {value}.")
-        if self.smooth and not self.damping:
-            raise ArgumentError(
-                "smooth chooses how states are damped, and damping is 0: give newton a damping, "
-                "0.01 to 1, or leave smooth out."
-            )
-
-    @property
-    def jacobian(self) -> Method:
-        """What stands for J."""
-        return METHODS[self.method]
 
 
 @dataclass(frozen=True)
@@ -215,7 +171,7 @@ def _states_of_kernels(
         return states
     before = system.before(states)
     values = system.held(system.values(before), before)
-    held = _Implicit.apply(kernels, stacked(before), *states, *values)  # type: ignore[no-untyped-call]
+    held = Implicit.apply(kernels, stacked(before), *states, *values)  # type: ignore[no-untyped-call]
     return [FirstOrder.apply(h) for h in held]  # type: ignore[no-untyped-call]
 
 
@@ -237,25 +193,6 @@ def iterate_on_device(kernels: Kernels, guess: Tensor, options: Newton) -> tuple
             residuals, form = tuple(progress.residuals), str(kernels)
             return new, Solve(ended, residuals, steps=guess.shape[1], form=form)
         states = new
-
-
-class _Implicit(torch.autograd.Function):
-    """States that solve a system, whose gradient reaches f at all steps."""
-
-    @staticmethod
-    def forward(ctx: Any, kernels: Kernels, before: Tensor, *given: Tensor) -> Any:
-        ctx.kernels = kernels
-        ctx.save_for_backward(before)
-        return tuple(h.view_as(h) for h in given[: len(given) // 2])
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Any:
-        from ostinato.engines.parallel.device.newton import stacked
-
-        (before,) = ctx.saved_tensors
-        flow = ctx.kernels.back(before, stacked(grads))
-        back = (each.reshape(grad.shape) for each, grad in zip(flow, grads, strict=True))
-        return (None, None, *[None] * len(grads), *back)
 
 
 def _guess(system: System, options: Newton) -> list[Tensor]:
@@ -350,23 +287,3 @@ class _Progress:
         if not math.isfinite(correction) or self.residuals[-1] > max(1.0, self.residuals[0]):
             return Outcome.DIVERGED
         return Outcome.STALLED if self.since >= _PATIENCE else Outcome.CAP
-
-
-class FirstOrder(torch.autograd.Function):
-    """The same values, whose gradient must not be differentiated: J was held fixed in it."""
-
-    @staticmethod
-    def forward(ctx: Any, h: Tensor) -> Tensor:
-        """The values."""
-        return h.view_as(h)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Any:
-        """The gradient, unless it is to be differentiated."""
-        if torch.is_grad_enabled():
-            raise EngineError(
-                "The gradient of states that Newton's method found cannot be differentiated "
-                "again. Where create_graph=True is needed, run a cell with engine='fused' or "
-                "'reference'."
-            )
-        return grads[0]

@@ -9,7 +9,8 @@ from contextvars import ContextVar
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.state import State
 from ostinato.core.statistics import collected
-from ostinato.engines.parallel.newton import Newton, Solve
+from ostinato.engines.parallel.newton import Solve
+from ostinato.engines.parallel.options import Newton
 
 _CURRENT: ContextVar[Newton] = ContextVar("ostinato_newton")
 

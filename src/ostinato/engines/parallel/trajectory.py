@@ -18,8 +18,10 @@ from ostinato.core.errors import ArgumentError, EngineError, ShapeError
 from ostinato.core.recurrence import count_steps
 from ostinato.core.statistics import report
 from ostinato.engines.parallel.course import Course
+from ostinato.engines.parallel.implicit import FirstOrder
 from ostinato.engines.parallel.linearise import Core, Group, Method, linearise
-from ostinato.engines.parallel.newton import FirstOrder, Newton, Outcome, Solve
+from ostinato.engines.parallel.newton import Outcome, Solve
+from ostinato.engines.parallel.options import Newton
 from ostinato.engines.parallel.recurrence import recur
 from ostinato.engines.parallel.solves import current
 

@@ -1,0 +1,59 @@
+"""The gradient of states that solve a system: that of the implicit function theorem, once.
+
+With J held at the solution it is one affine recurrence backwards. J itself depends on the states,
+so the gradient must not be differentiated again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ostinato.core.errors import EngineError
+
+if TYPE_CHECKING:
+    # What generates code is loaded where there is a device.
+    from ostinato.engines.parallel.device.newton import Kernels
+
+
+class FirstOrder(torch.autograd.Function):
+    """The same values, whose gradient must not be differentiated: J was held fixed in it."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor) -> Tensor:
+        """The values."""
+        return h.view_as(h)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        """The gradient, unless it is to be differentiated."""
+        if torch.is_grad_enabled():
+            raise EngineError(
+                "The gradient of states that Newton's method found cannot be differentiated "
+                "again. Where create_graph=True is needed, run a cell with engine='fused' or "
+                "'reference'."
+            )
+        return grads[0]
+
+
+class Implicit(torch.autograd.Function):
+    """States that kernels found, whose gradient reaches f at all steps."""
+
+    @staticmethod
+    def forward(ctx: Any, kernels: Kernels, before: Tensor, *given: Tensor) -> Any:
+        """The states that kernels found, `given`'s first half; the other is f at all steps."""
+        ctx.kernels = kernels
+        ctx.save_for_backward(before)
+        return tuple(h.view_as(h) for h in given[: len(given) // 2])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        """λ, by kernels."""
+        from ostinato.engines.parallel.device.newton import stacked
+
+        (before,) = ctx.saved_tensors
+        flow = ctx.kernels.back(before, stacked(grads))
+        back = (each.reshape(grad.shape) for each, grad in zip(flow, grads, strict=True))
+        return (None, None, *[None] * len(grads), *back)
