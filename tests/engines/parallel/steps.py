@@ -109,6 +109,19 @@ class PerHead(Affine):
         return h.flatten(1) * level[:, None], (h, level)
 
 
+class Integrator(Affine):
+    """A nonlinear step whose states are as large as its inputs."""
+
+    def __init__(self):
+        super().__init__(4, (4,))
+        self.recur = nn.Parameter(torch.tensor(-0.5))
+
+    def forward(self, x, h):
+        u = self.from_input(x)
+        h = 0.9 * h + torch.tanh(self.recur * h + u) + u
+        return h, h
+
+
 class Chaotic(Affine):
     """A tanh network far beyond the edge of chaos."""
 

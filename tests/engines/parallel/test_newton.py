@@ -18,7 +18,7 @@ from ostinato.engines.parallel.options import Newton
 from ostinato.over.layer import Options
 
 from .loop import assert_near, masks
-from .steps import NONLINEAR, Affine, Chaotic, Gated, Peephole
+from .steps import NONLINEAR, Affine, Chaotic, Gated, Integrator, Peephole
 
 CELLS = {
     **NONLINEAR,
@@ -227,12 +227,63 @@ def test_chaos_runs_on_another_engine_and_is_reported(caplog):
     assert torch.equal(found, ost.RNN(cell, solve.engine)(x)[0])
 
 
+class Switched(Chaotic):
+    """Chaos in rows whose first input is 1, and quickly forgotten in those where it is 0."""
+
+    def forward(self, x, h):
+        h = torch.tanh((0.05 + x[:, :1]) * (h @ self.recur) + 0.1 * self.from_input(x))
+        return h, h
+
+
+@pytest.mark.parametrize(("method", "most", "reverse"), [("full", 8, True), ("quasi", 20, False)])
+def test_a_row_that_fails_runs_alone_on_another_engine(method, most, reverse, caplog):
+    cell, x = Switched().double(), torch.randn(3, 40, 3, dtype=torch.float64)
+    x[..., 0], x[1, :, 0] = 0, 1
+    lengths = torch.tensor([40, 40, 17])
+    with (
+        caplog.at_level(logging.WARNING, "ostinato"),
+        ost.newton(method, iterations=most) as solves,
+    ):
+        found = outcome(cell, "parallel", x, reverse, lengths=lengths)
+    (solve,) = solves
+    assert solve.failed == (1,)
+    assert not solve.solved
+    assert "in 1 of 3 rows after" in caplog.text
+    assert f"; these ran on {solve.engine}" in caplog.text
+    assert_near(found, outcome(cell, "reference", x, reverse, lengths=lengths), 1e-10)
+
+
+def test_a_row_that_is_solved_does_not_depend_on_the_others():
+    cell, x = Switched(0.8).double(), torch.randn(3, 40, 3, dtype=torch.float64)
+    x[..., 0], x[1, :, 0] = 0, 1
+    together, alone = (iterates(cell, rows, 30, damping=0.1)[0][0] for rows in (x, x[:1]))
+    assert torch.equal(together, alone)
+
+
+def test_a_large_row_does_not_excuse_a_small_one():
+    cell, x = Integrator(), torch.randn(2, 100, 3)
+    x[1] *= 1e5
+    small = []
+    for engine in ("parallel", "reference"):
+        y = ost.RNN(cell, engine)(x)[0][0]
+        small.append([y, *torch.autograd.grad(y.sum(), cell.recur)])
+    assert_near(*small, 1e-5)
+
+
+def test_a_large_state_does_not_excuse_small_ones_much_later():
+    cell, x = Integrator(), torch.randn(1, 300, 3)
+    x[:, 5] *= 1e5
+    found, expected = (ost.RNN(cell, e)(x)[0][:, 200:].detach() for e in ("parallel", "reference"))
+    assert_near([found], [expected], 1e-5)
+
+
 def test_what_is_no_number_runs_on_another_engine():
     cell, x = Peephole(), torch.randn(2, 9, 3)
     x[0, 4] = torch.nan
     with ost.newton() as solves:
         found = ost.RNN(cell, "parallel")(x)[0]
     assert solves[0].outcome is Outcome.DIVERGED
+    assert solves[0].failed == (0,)
     assert torch.allclose(found, ost.RNN(cell, "reference")(x)[0], atol=1e-5, equal_nan=True)
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ostinato.core.state import rows_like
 from ostinato.engines.parallel.affine_map import Form
 from ostinato.engines.parallel.associative import associative_scan
 from ostinato.engines.parallel.course import Course
@@ -38,7 +39,7 @@ def damped(
     b: Tensor,
     init: Tensor,
     near: Tensor,
-    damping: float,
+    damping: Tensor,
     smooth: bool = False,
 ) -> Tensor:
     """The states s (T, B, ...).
@@ -49,7 +50,7 @@ def damped(
         b: as in `recur`.
         init: s before the first step (B, ...).
         near: y (T, B, ...).
-        damping: λ.
+        damping: λ of each row (B,).
         smooth: take the means of the smoother.
     """
     form = course.form
@@ -81,16 +82,17 @@ def _smoothed(form: Form, a: Tensor, b: Tensor, states: Tensor, spread: Tensor) 
     return torch.cat([recur(Course(form, reverse=True), gain, rest, states[-1]), states[-1:]])
 
 
-def _filter(form: Form, a: Tensor, b: Tensor, near: Tensor, damping: float) -> Element:
+def _filter(form: Form, a: Tensor, b: Tensor, near: Tensor, damping: Tensor) -> Element:
     """All steps up to each one joined; of these, b is the mean of the state."""
-    gain = damping / (1 + damping)
+    gain = rows_like(damping / (1 + damping), b[0])
     back, one = form.adjoint(a), form.one(a)
     off = near - b
+    of_a = rows_like(gain, a[0])
     elements = (
-        (1 - gain) * a,
+        (1 - of_a) * a,
         b + gain * off,
-        (1 - gain) * one.expand_as(a),
-        gain * form.compose(back, a),
+        (1 - of_a) * one.expand_as(a),
+        of_a * form.compose(back, a),
         gain * form.apply(back, off),
     )
 

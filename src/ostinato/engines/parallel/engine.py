@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from ostinato.compiler.fission import split
@@ -130,24 +130,55 @@ class Parallel:
         return carry, map_state(lambda *parts: torch.cat(parts), *in_order)
 
     def _window(self, plan: Plan, part: Recurrence, steps: slice) -> tuple[State, Any]:
-        """Some steps, by Newton's method or, if it fails, by the next engine that takes them."""
+        """Some steps, by Newton's method; rows that it fails on, by the next engine for them."""
         solves: list[Solve] = []
+        result = self._solved(plan, part, current(), solves)
+        solve = replace(solves[0], first=steps.start)
+        self._tell(part, solve if solve.solved else replace(solve, engine=self._next(part).name))
+        return result
+
+    def _solved(
+        self, plan: Plan, part: Recurrence, options: Newton, solves: list[Solve]
+    ) -> tuple[State, Any]:
         try:
-            result = evaluate(plan, part, partial(newton_states, options=current(), solves=solves))
-            solve = replace(solves[0], first=steps.start)
-        except UnsolvedError:
-            engine = self._next(part)
-            result = engine.run(part)
-            solve = replace(solves[0], first=steps.start, engine=engine.name)
+            return evaluate(plan, part, partial(newton_states, options=options, solves=solves))
+        except UnsolvedError as error:
+            failed, states = error.failed, error.states
+        if failed.all():
+            return self._next(part).run(part)
+        good, bad = (rows.nonzero()[:, 0] for rows in (~failed, failed))
+        # The rows that were accepted are accepted again, and get their gradient from themselves
+        # alone: in the others a derivative may be no number.
+        again = replace(options.to_exact(), guess=lambda _: [h[:, good] for h in states])
+        found = self._solved(plan, _rows(part, good), again, solves)
+        rest = self._next(part).run(_rows(part, bad))
+        back = torch.cat([good, bad]).argsort()
+        return (
+            map_state(lambda a, b: torch.cat([a, b])[back], found[0], rest[0]),
+            map_state(lambda a, b: torch.cat([a, b], 1)[:, back], found[1], rest[1]),
+        )
+
+    def _tell(self, part: Recurrence, solve: Solve) -> None:
+        """Tell everybody what became of a window."""
+        if not solve.solved:
             logger.warning("engine %s on %s: %s", self.name, part.name, solve)
         self._history.add(part, solve)
         report(solve)
         note(str(solve))
-        return result
 
     def _next(self, recurrence: Recurrence) -> Engine:
         others = (engine for engine in engines().values() if engine.name != self.name)
         return next(engine for engine in others if engine.decline(recurrence) is None)
+
+
+def _rows(recurrence: Recurrence, which: Tensor) -> Recurrence:
+    """Some rows of a recurrence."""
+    carries = {name: index(getattr(recurrence, name), which) for name in ("init", "fresh")}
+    parts = {
+        name: index(getattr(recurrence, name), (slice(None), which))
+        for name in ("xs", "valid", "restart")
+    }
+    return replace(recurrence, **carries, **parts)
 
 
 def _windows(plan: Plan, recurrence: Recurrence, size: int | None) -> Iterator[slice]:

@@ -7,15 +7,16 @@ over the sequence length", ICLR 2024, arXiv 2309.12252 (J); Danieli et al., "Par
 2510.21450 (blocks); Gonzalez et al., "Towards Scalable and Stable Parallelization of Nonlinear
 RNNs", NeurIPS 2024, arXiv 2407.19115 (its diagonal, and damping). What takes the place of J may
 also be 1 (Picard) or 0 (Jacobi): with any of them one more step is exact after every iteration.
-Deviations: states are accepted by residual and last correction together, and the gradient takes J
-itself at the solution, whatever the method found the states with.
+Deviations: states are accepted by residual and last correction together, each row of a batch by
+itself; the damping shrinks with the residual of a row; and the gradient takes J itself at the
+solution, whatever the method found the states with.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 
 __papers__ = ("deer",)
 
-# What a residual may be, relative to the largest state. The last correction, an estimate of the
-# error before it is made, may be so many times as large.
+# What a residual may be. The last correction, an estimate of the error before it is made, may be so
+# many times as large.
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
 _CORRECTION = 100
 # A state beyond this was led astray, and begins again from the guess.
@@ -61,12 +62,14 @@ class Solve:
     """What became of one window.
 
     Attributes:
-        outcome: how it ended.
-        residuals: largest element of h_t − f_t(h_{t−1}), relative, at the guess and after each
-            iteration.
+        outcome: how it ended; of several rows that were not solved, the worst.
+        residuals: largest element of h_t − f_t(h_{t−1}), relative to the larger of these two
+            states where that is above 1, at the guess and after each iteration.
         first: the first step of the window.
         steps: how many there are.
-        engine: the engine that evaluated the window instead, if it was not solved.
+        rows: of the batch.
+        failed: the rows that were not solved.
+        engine: the engine that evaluated these instead.
         form: generated code that ran the iterations, in words.
         measure: what `residuals` are, if they are something else.
     """
@@ -75,6 +78,8 @@ class Solve:
     residuals: tuple[float, ...]
     first: int = 0
     steps: int = 0
+    rows: int = 0
+    failed: tuple[int, ...] = ()
     engine: str | None = None
     form: str | None = None
     measure: str = "residual"
@@ -89,41 +94,65 @@ class Solve:
         """The last one."""
         return self.residuals[-1]
 
+    @property
+    def solved(self) -> bool:
+        """Whether all rows were."""
+        return self.outcome is Outcome.CONVERGED
+
     def __str__(self) -> str:
         where = f"steps {self.first}…{self.first + self.steps - 1}"
-        instead = f"; ran on {self.engine}" if self.engine else ""
+        some = len(self.failed) not in (0, self.rows)
+        which = f" in {len(self.failed)} of {self.rows} rows" if some else ""
+        instead = f"; {'these ' * some}ran on {self.engine}" if self.engine else ""
         how = f"; {self.form}" if self.form else ""
         return (
-            f"Newton, {where}: {self.outcome.value} after {self.iterations} iterations, "
+            f"Newton, {where}: {self.outcome.value}{which} after {self.iterations} iterations, "
             f"{self.measure} {self.residual:.1e}{how}{instead}"
         )
 
 
 class UnsolvedError(EngineError):
-    """Newton's method did not converge."""
+    """Newton's method did not converge.
+
+    Args:
+        solve: what became of the rows.
+        states: of all rows, also those that are solved, leaves (T, B, ...).
+    """
+
+    def __init__(self, solve: Solve, states: Sequence[Tensor]) -> None:
+        super().__init__(str(solve))
+        self.solve, self.states = solve, states
+
+    @property
+    def failed(self) -> Tensor:
+        """(B,) bool, the rows that were not solved."""
+        failed = torch.zeros(self.solve.rows, dtype=torch.bool)
+        failed[list(self.solve.failed)] = True
+        return failed.to(self.states[0].device)
 
 
 @torch.no_grad()
 def iterate(system: System, options: Newton) -> tuple[list[Tensor], Maps, Solve]:
     """States (T, B, ...) of a system as near as they come, J and f there, and how near that is."""
     guess = states = _guess(system, options)
-    progress = _Progress(options.tolerance or TOLERANCE[guess[0].dtype])
+    progress = _Progress(options, guess[0])
     while True:
-        plain = options.method == "full" and not options.damping
         before = system.before(states)
         maps = system.linearise(before, options.jacobian)
-        progress.residual(system, states, before, maps)
-        shrunk = options.damping * min(1.0, progress.residuals[-1])
-        new = _step(system, states, before, maps, options, shrunk)
-        correction = max(map(_distance, new, states))
-        ended = progress.ended(correction, options.iterations)
-        if ended is not None and (ended is not Outcome.CONVERGED or plain):
-            return states, maps, Solve(ended, tuple(progress.residuals), steps=len(states[0]))
-        if ended is not None:
+        gap = _gap(system, states, before, maps)
+        new = _step(system, states, before, maps, options, gap.amax(0))
+        change = _relative(system, new, states, before, states).amax(0)
+        stays = progress.note(gap.amax(0), change, _solved(system, gap <= progress.tolerance))
+        if stays.all() and (options.exact or not progress.converged.any()):
+            return states, maps, progress.solve(len(gap))
+        if stays.all():
             # Only a full step tells how far off the states are, and has the gradient's J.
-            options, new = replace(options, method="full", damping=0.0, smooth=False), states
+            options = options.to_exact()
+            progress.resume()
+            continue
         # NaN compares as false, so it begins again too.
-        states = [torch.where(h.abs() < _ASTRAY, h, g) for h, g in zip(new, guess, strict=True)]
+        new = [torch.where(h.abs() < _ASTRAY, h, g) for h, g in zip(new, guess, strict=True)]
+        states = _kept(stays[None], states, new)
 
 
 def newton_states(system: System, options: Newton, solves: list[Solve]) -> list[Tensor]:
@@ -138,12 +167,12 @@ def newton_states(system: System, options: Newton, solves: list[Solve]) -> list[
         solves: receives what became of it.
 
     Raises:
-        UnsolvedError: if the states are not accepted.
+        UnsolvedError: if the states of a row are not accepted.
     """
-    if system.kernels is not None and options.method == "full" and not options.damping:
+    if system.kernels is not None and options.exact:
         return _states_of_kernels(system, system.kernels, options, solves)
     found, maps, solve = iterate(system, options)
-    _accept(solve, solves)
+    _accept(solve, found, solves)
     before = [h.detach() for h in system.before(found)]
     values = system.gather(system.values(before))
     maps = [(a, f) for (a, _), f in zip(maps, values, strict=True)]
@@ -151,10 +180,10 @@ def newton_states(system: System, options: Newton, solves: list[Solve]) -> list[
     return [FirstOrder.apply(h) for h in states]  # type: ignore[no-untyped-call]
 
 
-def _accept(solve: Solve, solves: list[Solve]) -> None:
+def _accept(solve: Solve, states: Sequence[Tensor], solves: list[Solve]) -> None:
     solves.append(solve)
-    if solve.outcome is not Outcome.CONVERGED:
-        raise UnsolvedError(str(solve))
+    if not solve.solved:
+        raise UnsolvedError(solve, states)
 
 
 def _states_of_kernels(
@@ -165,8 +194,8 @@ def _states_of_kernels(
 
     with torch.no_grad():
         found, solve = iterate_on_device(kernels, stacked(_guess(system, options)), options)
-    _accept(solve, solves)
     states = [h.reshape(len(h), *init.shape) for h, init in zip(found, system.init, strict=True)]
+    _accept(solve, states, solves)
     if not torch.is_grad_enabled():
         return states
     before = system.before(states)
@@ -178,21 +207,25 @@ def _states_of_kernels(
 def iterate_on_device(kernels: Kernels, guess: Tensor, options: Newton) -> tuple[Tensor, Solve]:
     """States (S, T, B, elements) as near as they come, and how near that is.
 
-    Each iteration is followed by one look at four numbers: to run one more before these are
+    Each iteration is followed by one look at three numbers a row: to run one more before these are
     known would cost more than the wait.
     """
-    states, size = guess, float(guess.abs().max())
-    progress = _Progress(options.tolerance or TOLERANCE[guess.dtype])
+    states, steps = guess, guess.shape[1]
+    progress = _Progress(options, guess[0])
     while True:
-        scale = 1 + size
-        new, figures = kernels.iterate(states, guess, progress.tolerance * scale)
-        gap, change, size, left = figures.tolist()
-        progress.note(_finite(gap / scale), guess.shape[1] - int(left))
-        ended = progress.ended(_finite(change / scale), options.iterations)
-        if ended is not None:
-            residuals, form = tuple(progress.residuals), str(kernels)
-            return new, Solve(ended, residuals, steps=guess.shape[1], form=form)
-        states = new
+        new, (gap, change, left) = kernels.iterate(states, guess, progress.tolerance)
+        stays = progress.note(gap, change, steps - left)
+        if stays.all():
+            return new, progress.solve(steps, str(kernels))
+        (states,) = _kept(stays[None, None], [states], [new])
+
+
+def _kept(stays: Tensor, states: Sequence[Tensor], new: Sequence[Tensor]) -> list[Tensor]:
+    """New states, but the old ones where they stay: (..., B), as the first axes of a leaf."""
+    if not stays.any():
+        return list(new)
+    stays = stays.to(new[0].device)
+    return [torch.where(rows_like(stays, h), h, n) for h, n in zip(states, new, strict=True)]
 
 
 def _guess(system: System, options: Newton) -> list[Tensor]:
@@ -215,13 +248,14 @@ def _step(
     before: Sequence[Tensor],
     maps: Maps,
     options: Newton,
-    damping: float,
+    residual: Tensor,
 ) -> list[Tensor]:
-    """The states of the linearised system, damped so much."""
+    """The states of the linearised system, damped as far as rows (B) are from being solved."""
     method = options.jacobian
     maps = _offsets(system, before, maps, method)
-    if not damping:
+    if not options.damping:
         return system.solve(maps, method)
+    damping = options.damping * residual.clamp(max=1)
     pairs = zip(system.courses(maps, method), system.gather(states), strict=True)
     return system.part([damped(*each, near, damping, options.smooth) for each, near in pairs])
 
@@ -234,56 +268,108 @@ def _offsets(system: System, before: Sequence[Tensor], maps: Maps, method: Metho
     return found
 
 
-def _distance(a: Tensor, b: Tensor) -> float:
-    """The largest difference, relative to the largest value of b; infinity where there is none."""
-    return _finite(float((a - b).abs().max() / (1 + b.abs().max())))
+def _gap(system: System, states: Sequence[Tensor], before: Sequence[Tensor], maps: Maps) -> Tensor:
+    """How far the states of every step are from solving its equation (T, B)."""
+    values = system.held(system.part([f for _, f in maps]), before)
+    return _relative(system, states, values, before, states)
 
 
-def _finite(number: float) -> float:
-    """A number, or infinity for what is none."""
-    return number if math.isfinite(number) else math.inf
+def _relative(
+    system: System,
+    a: Sequence[Tensor],
+    b: Sequence[Tensor],
+    before: Sequence[Tensor],
+    states: Sequence[Tensor],
+) -> Tensor:
+    """The largest difference (T, B), relative to the states before and after a step.
+
+    Elements that do not depend on each other are as apart as rows are: a large one does not excuse
+    a small one.
+    """
+    found = []
+    for group in system.groups:
+        for i in group.leaves:
+            sizes = torch.maximum(before[i].abs(), states[i].abs())
+            off, size = (each.reshape(*each.shape[:2], -1) for each in ((a[i] - b[i]).abs(), sizes))
+            size = size.amax(2, keepdim=True) if group.dense else size
+            found.append((off / (1 + size)).amax(2))
+    return torch.stack(found).amax(0).nan_to_num(math.inf, math.inf)
+
+
+def _solved(system: System, solved: Tensor) -> Tensor:
+    """How many steps are solved up to the first one that is not, by row, from (T, B) bool."""
+    solved = solved.flip(0) if system.recurrence.reverse else solved
+    return solved.cumprod(0).sum(0)
 
 
 class _Progress:
-    """What the iterations have achieved so far.
+    """What the iterations have achieved so far, in each row.
 
     Args:
-        tolerance: of the residual.
+        options: of the method.
+        states: like those of a leaf (T, B, ...).
     """
 
-    def __init__(self, tolerance: float) -> None:
-        self.tolerance, self.residuals = tolerance, list[float]()
-        self.best, self.solved, self.since = math.inf, -1, 0
+    def __init__(self, options: Newton, states: Tensor) -> None:
+        self.tolerance = options.tolerance or TOLERANCE[states.dtype]
+        self.most, self.residuals = options.iterations, list[float]()
+        rows = states.shape[1]
+        self.best = self.begin = torch.full((rows,), math.inf)
+        self.longest, self.since = torch.full((rows,), -1), torch.zeros(rows, dtype=torch.long)
+        self.converged = self.lost = torch.zeros(rows, dtype=torch.bool)
 
-    def residual(
-        self, system: System, states: Sequence[Tensor], before: Sequence[Tensor], maps: Maps
-    ) -> None:
-        """Note how far the states are from solving the system."""
-        valid, gaps = system.recurrence.valid, []
-        triples = zip(system.gather(states), system.gather(before), maps, strict=True)
-        for h, held, (_, f) in triples:
-            new = f if valid is None else torch.where(rows_like(valid, f), f, held)
-            gaps.append((h - new).abs().flatten(1).amax(1) / (1 + h.abs().max()))
-        gap = torch.stack(gaps).amax(0)
-        gap = (gap.flip(0) if system.recurrence.reverse else gap).nan_to_num(math.inf)
-        above = (gap > self.tolerance).nonzero()
-        # What was solved stays solved, so that a longer solved beginning is progress too.
-        self.note(float(gap.max()), int(above[0]) if len(above) else len(gap))
+    def note(self, residual: Tensor, correction: Tensor, solved: Tensor) -> Tensor:
+        """Take an iteration into account.
 
-    def note(self, residual: float, solved: int) -> None:
-        """Note the residual, and how many steps from the first are solved."""
-        self.residuals.append(residual)
-        better = self.residuals[-1] < self.best or solved > self.solved
-        self.since = 0 if better else self.since + 1
-        self.best = min(self.best, self.residuals[-1])
-        self.solved = max(self.solved, solved)
+        Args:
+            residual: (B,), of the states before the iteration.
+            correction: (B,), that it makes.
+            solved: (B,), how many steps from the first are solved: these stay solved, so that
+                more of them are progress too.
 
-    def ended(self, correction: float, most: int) -> Outcome | None:
-        """How it ended, if it did."""
-        if self.residuals[-1] <= self.tolerance and correction <= _CORRECTION * self.tolerance:
-            return Outcome.CONVERGED
-        if self.since < _PATIENCE and len(self.residuals) <= most:
-            return None
-        if not math.isfinite(correction) or self.residuals[-1] > max(1.0, self.residuals[0]):
-            return Outcome.DIVERGED
-        return Outcome.STALLED if self.since >= _PATIENCE else Outcome.CAP
+        Returns:
+            (B,) bool, the rows whose states stay from here on.
+        """
+        # One wait for the device instead of three.
+        figures = torch.stack([residual, correction, solved.to(residual)]).cpu()
+        self.figures = figures = figures.nan_to_num(math.inf, math.inf)
+        residual, correction, solved = figures
+        self.begin = self.begin if self.residuals else residual
+        self.residuals.append(float(residual.max()))
+        better = (residual < self.best) | (solved > self.longest)
+        self.since = torch.where(better, 0, self.since + 1)
+        self.best = torch.minimum(self.best, residual)
+        self.longest = torch.maximum(self.longest, solved)
+        near = (residual <= self.tolerance) & (correction <= _CORRECTION * self.tolerance)
+        self.converged = self.converged | (near & ~self.lost)
+        hopeless = (self.since >= _PATIENCE) | (len(self.residuals) > self.most)
+        self.lost = self.lost | (hopeless & ~self.converged)
+        return self.converged | self.lost
+
+    def resume(self) -> None:
+        """Go on with the rows that have converged, by another method."""
+        self.converged, self.since = torch.zeros_like(self.converged), 0 * self.since
+
+    def solve(self, steps: int, form: str | None = None) -> Solve:
+        """How it ended, when it did."""
+        failed = tuple(self.lost.nonzero()[:, 0].tolist())
+        return Solve(
+            self._outcome(),
+            tuple(self.residuals),
+            steps=steps,
+            rows=len(self.lost),
+            failed=failed,
+            form=form,
+        )
+
+    def _outcome(self) -> Outcome:
+        residual, correction, _ = self.figures
+        diverged = ~correction.isfinite() | (residual > self.begin.clamp(min=1))
+        for outcome, rows in (
+            (Outcome.DIVERGED, diverged),
+            (Outcome.STALLED, self.since >= _PATIENCE),
+            (Outcome.CAP, self.lost),
+        ):
+            if (rows & self.lost).any():
+                return outcome
+        return Outcome.CONVERGED

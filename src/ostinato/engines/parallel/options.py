@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ostinato.core.errors import ArgumentError, nearest
 from ostinato.core.recurrence import Recurrence
@@ -50,6 +50,15 @@ class Newton:
                 "smooth chooses how states are damped, and damping is 0: give newton a damping, "
                 "0.01 to 1, or leave smooth out."
             )
+
+    @property
+    def exact(self) -> bool:
+        """Whether J stands for itself, and nothing damps."""
+        return self == self.to_exact()
+
+    def to_exact(self) -> Newton:
+        """The same with J itself, and nothing that damps."""
+        return replace(self, method="full", damping=0.0, smooth=False)
 
     @property
     def jacobian(self) -> Method:

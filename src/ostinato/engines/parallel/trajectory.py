@@ -28,7 +28,7 @@ from ostinato.engines.parallel.solves import current
 Linearised = Callable[[Tensor], tuple[Course, Tensor, Tensor]]
 """Of a trajectory (T, B, N), the course, A and b of the steps to its points 1 … T−1."""
 
-# The last correction, relative to the largest state, with which a trajectory is accepted.
+# The last correction, relative to the largest state of a row, with which a trajectory is accepted.
 _TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
 
 
@@ -53,7 +53,7 @@ def solve_trajectory(linearised: Linearised, guess: Tensor, name: str, options: 
     with torch.no_grad():
         while outcome is Outcome.CAP and len(corrections) <= options.iterations:
             new = _step(linearised, found, guess)
-            corrections.append(float((new - found).abs().max() / (1 + new.abs().max())))
+            corrections.append(_largest(new - found, new))
             found = new
             if corrections[-1] <= tolerance:
                 outcome = Outcome.CONVERGED
@@ -170,6 +170,9 @@ def like_state(name: str, value: Tensor, state: Tensor) -> Tensor:
             f"got {got}."
         )
     return value
+def _largest(change: Tensor, states: Tensor) -> float:
+    """The largest change (T, B, N), relative to the largest state of its row."""
+    return float((change.abs().amax((0, 2)) / (1 + states.abs().amax((0, 2)))).max())
 
 
 def _step(linearised: Linearised, states: Tensor, guess: Tensor) -> Tensor:

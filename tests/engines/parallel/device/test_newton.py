@@ -12,7 +12,7 @@ from ostinato.engines.parallel.device.newton import Kernels
 from ostinato.engines.parallel.newton import Outcome
 
 from ..loop import assert_near, masks
-from ..steps import Affine, Peephole, PerHead
+from ..steps import Affine, Integrator, Peephole, PerHead
 from .test_engine import outcome
 
 pytestmark = pytest.mark.usefixtures("interpreted")
@@ -98,6 +98,16 @@ def test_as_many_iterations_with_the_same_residuals(in_parts, monkeypatch):
     torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-14)
 
 
+def test_a_large_row_does_not_excuse_a_small_one(in_parts, iterations):
+    in_parts(4)
+    cell, x = Integrator(), torch.randn(2, 9, 3)
+    x[1] *= 1e5
+    with torch.no_grad(), ost.newton(tolerance=1e-4):
+        found, expected = (ost.RNN(cell, e)(x)[0][0] for e in ("parallel", "reference"))
+    assert iterations
+    assert_near([found], [expected], 1e-6)
+
+
 def test_states_that_were_led_astray_begin_again(iterations):
     cell, x = cell_of("ParaGRU", 3), torch.randn(1, 5, 3, dtype=torch.float64)
     far = torch.full((5, 1, 3), float("nan"), dtype=torch.float64)
@@ -115,6 +125,7 @@ def test_what_is_no_number_runs_on_another_engine():
     with ost.newton() as solves:
         found = ost.RNN(cell, "parallel")(x)[0]
     assert solves[0].outcome is Outcome.DIVERGED
+    assert solves[0].failed == (0,)
     assert torch.allclose(found, ost.RNN(cell, "reference")(x)[0], atol=1e-12, equal_nan=True)
 
 

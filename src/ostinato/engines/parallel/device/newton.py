@@ -116,17 +116,18 @@ class Kernels:
         return new
 
     def iterate(self, states: Tensor, guess: Tensor, bound: float) -> tuple[Tensor, Tensor]:
-        """The next iterate, and the figures of this one.
+        """The next iterate, and the figures of this one (3, B).
 
         Args:
             states: the iterate.
             guess: what states that were led astray begin again from.
-            bound: of what a solved step may be off its equation.
+            bound: of what a solved step may be off its equation, relative to its states.
         """
         new = torch.empty_like(states)
         given = {"current": states, "new": new, "guess": guess, "init": self.init}
         given |= self._fresh()
-        figures = states.new_empty((math.prod(self.grid), len(FIGURES)))
+        programs = math.prod(self.grid[1:])
+        figures = states.new_empty((programs, len(FIGURES), states.shape[2]))
         self._passes(False, given, {"figures": figures, "bound": bound})
         return new, figures.amax(0)
 

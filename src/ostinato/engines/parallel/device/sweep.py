@@ -32,10 +32,10 @@ from ostinato.engines.fused.device.routines import (
 '''
 # A state beyond this was led astray, and begins again from the guess.
 ASTRAY = 1e8
-# What an iteration tells of itself, the largest over all states: how far the iterate is from its
-# equations, how far the next one is from it, how large that is, and how many steps are left from
-# the first one that is not solved.
-FIGURES = ("gap", "change", "size", "unsolved")
+# What an iteration tells of itself, the largest over the states of a row: how far the iterate is
+# from its equations, how far the next one is from it, both relative to the states before and after
+# a step, and how many steps are left from the first one that is not solved.
+FIGURES = ("gap", "change", "unsolved")
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class Sweep:
         init = self._loads("init", "before", "", "whole & (part == 0)")
         lines += [f"{name} = {text} + {init[name]}" for name, text in before.items()]
         if not self.summary:
-            lines += [f"{name} = {zero}" for name in ("gap", "change", "size")]
+            lines += [f"{name} = {zero}" for name in ("gap", "change")]
             lines += ["unsolved = tl.zeros((R, U), tl.int32) + T", "step = first + 0"]
         return lines
 
@@ -211,13 +211,13 @@ class Sweep:
         for (i,) in self.algebra.places(1):
             guess = self._at("guess", i)
             lines += [
-                f"off = maximum(off, tl.abs(h_{i} - f_{i}))",
-                f"change = maximum(change, tl.abs(x_{i} - h_{i}))",
+                f"scale = 1 + maximum(tl.abs(before_{i}), tl.abs(h_{i}))",
+                f"off = maximum(off, tl.abs(h_{i} - f_{i}) / scale)",
+                f"change = maximum(change, tl.abs(x_{i} - h_{i}) / scale)",
                 f"near = tl.abs(x_{i}) < {ASTRAY!r}",
                 # NaN compares as false, so it begins again too; else nothing is read.
                 f"kept = tl.load({guess}, mask=whole & (near == 0), other=0)",
                 f"kept = tl.where(near, x_{i}, kept)",
-                "size = maximum(size, tl.abs(kept))",
                 f"tl.store({self._at('new', i)}, kept, mask=whole)",
             ]
         return [
@@ -247,14 +247,14 @@ class Sweep:
             ]
         if self.backward or self.affine:
             return []
-        place = "(part * tl.num_programs(0) + tl.program_id(0)) * tl.num_programs(1)"
+        place = "(part * tl.num_programs(1) + tl.program_id(1)).to(tl.int64)"
         lines = [
-            f"place = ({place} + tl.program_id(1)) * {len(FIGURES)} + tl.zeros((1, 1), tl.int32)",
+            f"figures += {place} * {len(FIGURES)} * rows + row",
             f"unsolved = (T - unsolved).to(tl.{self.real})",
         ]
         for k, name in enumerate(FIGURES):
-            worst = f"largest(largest(tl.where(whole, {name}, 0), 1), 0)"
-            lines.append(f"tl.store(figures + place + {k}, {worst})")
+            worst = f"largest(tl.where(whole, {name}, 0), 1)"
+            lines.append(f"tl.store(figures + {k} * rows + lane, {worst}, mask=live)")
         return lines
 
     def _loads(
