@@ -28,6 +28,7 @@ def test_a_scan_tells_how_each_window_was_solved():
     assert list(stats.solves) == solves
     assert stats.iterations == max(each.iterations for each in solves) > 1
     assert 0 < stats.residual <= 1e-5
+    assert stats.unsolved == 0
     expected = ost.scan(step, init, xs, engine="reference")
     torch.testing.assert_close((carry, ys), expected)
     assert str(stats).startswith("Newton, steps 0…7: converged")

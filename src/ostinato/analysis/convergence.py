@@ -43,7 +43,7 @@ class Convergence:
     @property
     def solved(self) -> bool:
         """Whether every window was."""
-        return all(solve.engine is None for solve in self.solves)
+        return all(solve.solved for solve in self.solves)
 
     @property
     def iterations(self) -> int:

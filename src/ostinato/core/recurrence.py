@@ -40,6 +40,7 @@ class Recurrence:
         identity: what makes two steps the same, a module or the `Identity` of a function first;
             None: not known.
         rebuild: a function of a Python module that makes the step of its identity.
+        first: where its steps begin, if they are a window of a longer call.
     """
 
     step: Step
@@ -54,6 +55,7 @@ class Recurrence:
     cell: nn.Module | None = None
     identity: tuple[Any, ...] | None = None
     rebuild: Callable[..., Step] | None = None
+    first: int = 0
 
     @property
     def name(self) -> str:

@@ -22,6 +22,10 @@ class Solved(Protocol):
     def residual(self) -> float:
         """How far the states are from their equations."""
 
+    @property
+    def solved(self) -> bool:
+        """Whether that is near enough."""
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -43,6 +47,11 @@ class Statistics:
     def residual(self) -> float:
         """The largest that a window was left with."""
         return max((solve.residual for solve in self.solves), default=0.0)
+
+    @property
+    def unsolved(self) -> int:
+        """The windows that were not solved, or not in all rows."""
+        return sum(not solve.solved for solve in self.solves)
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.solves)) or "no iterations"

@@ -28,7 +28,7 @@ def recurrence(cell, x=X):
 
 
 def solve(iterations, engine=None):
-    outcome = next(iter(Outcome))
+    outcome = Outcome.CAP if engine else Outcome.CONVERGED
     return Solve(outcome, tuple(1.0 for _ in range(iterations + 1)), engine=engine)
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 import ostinato as ost
 from ostinato.cells import make_cell
-from ostinato.core.errors import ArgumentError
+from ostinato.core.errors import ArgumentError, EngineError
 from ostinato.engines.parallel.engine import Parallel
 from ostinato.engines.parallel.evaluate import evaluate
 from ostinato.engines.parallel.linearise import METHODS
@@ -212,6 +212,78 @@ def test_a_guess_saves_iterations():
         pytest.raises(ArgumentError, match=r"leaves \[\(40, 2, 4\)\]; got \[\(3, 2, 4\)\]"),
     ):
         ost.RNN(cell, "parallel")(x)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_states_of_a_whole_call_are_cut_for_its_windows(reverse):
+    cell = make_cell("LSTM", 3, 4).double()
+    x = torch.randn(2, 40, 3, dtype=torch.float64)
+    layer = ost.RNN(cell, "parallel", reverse=reverse)
+    known = ost.RNN(cell, reverse=reverse)(x, return_states=True)[2]
+    states = tuple(leaf.transpose(0, 1) for leaf in known)
+    firsts = []
+
+    def window(recurrence):
+        firsts.append(recurrence.first)
+        return [h[recurrence.first :][: recurrence.steps] for h in states]
+
+    for guess in (states, window):
+        with ost.newton(window=16, guess=guess) as solves:
+            layer(x)
+        assert [solve.iterations for solve in solves] == [0, 0, 0]
+    assert firsts == ([32, 16, 0] if reverse else [0, 16, 32])
+    with (
+        ost.newton(window=16, guess=tuple(h[:39] for h in states)),
+        pytest.raises(ArgumentError, match=r"hold the states after all steps, leaves \[\(40, 2, 4"),
+    ):
+        layer(x)
+
+
+def test_what_is_not_solved_may_be_an_error_or_stay_as_it_is(caplog):
+    cell, x = make_cell("GRU", 3, 5).double(), torch.randn(2, 50, 3, dtype=torch.float64)
+    exact = ost.RNN(cell, "reference")(x)[0]
+    with (
+        ost.newton(iterations=2, unsolved="error") as solves,
+        pytest.raises(EngineError, match=r"GRUCell was not solved: Newton.*reached the cap"),
+    ):
+        ost.RNN(cell, "parallel")(x)
+    assert [solve.engine for solve in solves] == [None]
+    with caplog.at_level(logging.WARNING, "ostinato"):
+        for method in ("full", "quasi"):
+            with ost.newton(method, iterations=1, unsolved="warn") as solves:
+                found, _, stats = ost.RNN(cell, "parallel")(x, return_stats=True)
+            assert (solves[0].engine, stats.unsolved) == (None, 1)
+            assert 0.1 > float((found - exact).detach().abs().max()) > 1e-9
+            assert torch.autograd.grad(found.sum(), cell.parameters())[0].isfinite().all()
+    assert len(caplog.records) == 2
+
+
+def test_part_of_a_correction():
+    cell, x = make_cell("GRU", 3, 5).double(), torch.randn(2, 50, 3, dtype=torch.float64)
+    guess = torch.cat([ost.RNN(cell)(step)[0].detach() for step in x.split(1, 1)], 1)
+    all_, half = (iterates(cell, x, 1, relaxation=share)[0] for share in (1, 0.5))
+    assert_near([half], [(guess + all_) / 2], 1e-12)
+    compare(cell, 50, relaxation=0.7)
+
+
+def test_a_scaled_jacobian():
+    cell, x = make_cell("GRU", 3, 5).double(), torch.randn(2, 50, 3, dtype=torch.float64)
+    none, jacobi = (iterates(cell, x, 2, **o)[0] for o in ({"scale": 0}, {"method": "jacobi"}))
+    assert_near([none], [jacobi], 1e-14)
+    assert float((none - iterates(cell, x, 2, scale=0.5)[0]).abs().max()) > 1e-3
+    compare(cell, 50, scale=0.5)
+
+
+def test_damping_shrinks_with_the_residual_or_stays():
+    cell, x = make_cell("GRU", 3, 5).double(), torch.randn(1, 50, 3, dtype=torch.float64)
+    shrunk, residuals = iterates(cell, x, 1, damping=0.3)
+    fixed = [
+        iterates(cell, x, 1, damping=each, shrink=False)[0] for each in (0.3 * residuals[0], 0.3)
+    ]
+    assert_near([shrunk], [fixed[0]], 1e-12)
+    assert residuals[0] < 0.9
+    assert float((shrunk - fixed[1]).abs().max()) > 1e-4
+    compare(cell, 50, damping=1e-2, shrink=False)
 
 
 def test_chaos_runs_on_another_engine_and_is_reported(caplog):

@@ -24,7 +24,7 @@ from ostinato.compiler.structure import Structure, structure
 from ostinato.compiler.tangent import tangent
 from ostinato.compiler.trace import TraceError, trace
 from ostinato.compiler.widen import wide, widen
-from ostinato.core.errors import OstinatoError
+from ostinato.core.errors import EngineError, OstinatoError
 from ostinato.core.estimate import Estimate, on_device
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt, Engine, engines, note
@@ -116,25 +116,38 @@ class Parallel:
     def _in_windows(self, plan: Plan, recurrence: Recurrence) -> tuple[State, Any]:
         """Window after window."""
         carry, outputs = recurrence.init, list[Any]()
-        for steps in _windows(plan, recurrence, None if plan.affine else current().window):
+        options = Newton() if plan.affine else current()
+        options.check(recurrence)
+        for steps in _windows(plan, recurrence, options.window):
             part = replace(_cut(recurrence, steps), init=carry)
             if plan.affine:
                 tell = None if outputs else note
                 carry, ys = evaluate(plan, part, partial(affine_states, tell=tell))
             else:
-                carry, ys = self._window(plan, part, steps)
+                carry, ys = self._window(plan, part, options)
             outputs.append(ys)
         if len(outputs) == 1:
             return carry, outputs[0]
         in_order = outputs[:: -1 if recurrence.reverse else 1]
         return carry, map_state(lambda *parts: torch.cat(parts), *in_order)
 
-    def _window(self, plan: Plan, part: Recurrence, steps: slice) -> tuple[State, Any]:
-        """Some steps, by Newton's method; rows that it fails on, by the next engine for them."""
+    def _window(self, plan: Plan, part: Recurrence, options: Newton) -> tuple[State, Any]:
+        """Some steps, by Newton's method; rows that it fails on, as the options say."""
         solves: list[Solve] = []
-        result = self._solved(plan, part, current(), solves)
-        solve = replace(solves[0], first=steps.start)
-        self._tell(part, solve if solve.solved else replace(solve, engine=self._next(part).name))
+        try:
+            result = self._solved(plan, part, options, solves)
+        except UnsolvedError as error:
+            self._tell(part, error.solve)
+            raise EngineError(
+                f"{part.name} was not solved: {error}. Give ost.newton shorter windows, more "
+                "iterations or a better guess, or leave unsolved='error' out."
+            ) from None
+        solve = solves[0]
+        if not solve.solved and options.unsolved == "sequential":
+            solve = replace(solve, engine=self._next(part).name)
+        if not solve.solved:
+            logger.warning("engine %s on %s: %s", self.name, part.name, solve)
+        self._tell(part, solve)
         return result
 
     def _solved(
@@ -143,6 +156,8 @@ class Parallel:
         try:
             return evaluate(plan, part, partial(newton_states, options=options, solves=solves))
         except UnsolvedError as error:
+            if options.unsolved == "error":
+                raise
             failed, states = error.failed, error.states
         if failed.all():
             return self._next(part).run(part)
@@ -160,8 +175,6 @@ class Parallel:
 
     def _tell(self, part: Recurrence, solve: Solve) -> None:
         """Tell everybody what became of a window."""
-        if not solve.solved:
-            logger.warning("engine %s on %s: %s", self.name, part.name, solve)
         self._history.add(part, solve)
         report(solve)
         note(str(solve))
@@ -200,7 +213,8 @@ def _cut(recurrence: Recurrence, steps: slice) -> Recurrence:
     if steps.stop - steps.start == recurrence.steps:
         return recurrence
     parts = {name: index(getattr(recurrence, name), steps) for name in ("xs", "valid", "restart")}
-    return replace(recurrence, steps=steps.stop - steps.start, **parts)
+    count = steps.stop - steps.start
+    return replace(recurrence, steps=count, first=steps.start, **parts)
 
 
 def _plain(recurrence: Recurrence) -> Recurrence:

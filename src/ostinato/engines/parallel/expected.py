@@ -39,7 +39,7 @@ class History:
         """Take a window into account; one that was given up counts as one that never ends."""
         module = _module(recurrence)
         if module is not None:
-            latest = math.inf if solve.engine else float(solve.iterations)
+            latest = float(solve.iterations) if solve.solved else math.inf
             before = self._mean.get(module, latest)
             known = math.isfinite(before) and math.isfinite(latest)
             self._mean[module] = before + _LATEST * (latest - before) if known else latest

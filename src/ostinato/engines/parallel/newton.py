@@ -6,10 +6,12 @@ Every iteration is one affine recurrence. Lim et al., "Parallelizing non-linear 
 over the sequence length", ICLR 2024, arXiv 2309.12252 (J); Danieli et al., "ParaRNN", arXiv
 2510.21450 (blocks); Gonzalez et al., "Towards Scalable and Stable Parallelization of Nonlinear
 RNNs", NeurIPS 2024, arXiv 2407.19115 (its diagonal, and damping). What takes the place of J may
-also be 1 (Picard) or 0 (Jacobi): with any of them one more step is exact after every iteration.
+also be 1 (Picard) or 0 (Jacobi), or be scaled by α: with any of them one more step is exact after
+every iteration, if all of the correction is made (ω = 1).
+
 Deviations: states are accepted by residual and last correction together, each row of a batch by
-itself; the damping shrinks with the residual of a row; and the gradient takes J itself at the
-solution, whatever the method found the states with.
+itself; damping shrinks with the residual of a row, unless `shrink` is False; and the gradient takes
+J itself at the solution, whatever the method found the states with.
 """
 
 from __future__ import annotations
@@ -22,9 +24,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
-from ostinato.core.errors import ArgumentError, EngineError
+from ostinato.core.errors import EngineError
+from ostinato.core.recurrence import Recurrence
 from ostinato.core.state import rows_like
 from ostinato.engines.parallel.damped import damped
 from ostinato.engines.parallel.implicit import FirstOrder, Implicit
@@ -144,7 +146,8 @@ def iterate(system: System, options: Newton) -> tuple[list[Tensor], Maps, Solve]
         change = _relative(system, new, states, before, states).amax(0)
         stays = progress.note(gap.amax(0), change, _solved(system, gap <= progress.tolerance))
         if stays.all() and (options.exact or not progress.converged.any()):
-            return states, maps, progress.solve(len(gap))
+            maps = maps if options.exact else system.linearise(before)
+            return states, maps, progress.solve(system.recurrence)
         if stays.all():
             # Only a full step tells how far off the states are, and has the gradient's J.
             options = options.to_exact()
@@ -152,7 +155,7 @@ def iterate(system: System, options: Newton) -> tuple[list[Tensor], Maps, Solve]
             continue
         # NaN compares as false, so it begins again too.
         new = [torch.where(h.abs() < _ASTRAY, h, g) for h, g in zip(new, guess, strict=True)]
-        states = _kept(stays[None], states, new)
+        states = _next(stays[None], states, new, options.relaxation)
 
 
 def newton_states(system: System, options: Newton, solves: list[Solve]) -> list[Tensor]:
@@ -167,12 +170,12 @@ def newton_states(system: System, options: Newton, solves: list[Solve]) -> list[
         solves: receives what became of it.
 
     Raises:
-        UnsolvedError: if the states of a row are not accepted.
+        UnsolvedError: if the states of a row are not accepted, and not to be kept all the same.
     """
     if system.kernels is not None and options.exact:
         return _states_of_kernels(system, system.kernels, options, solves)
     found, maps, solve = iterate(system, options)
-    _accept(solve, found, solves)
+    _accept(solve, found, options, solves)
     before = [h.detach() for h in system.before(found)]
     values = system.gather(system.values(before))
     maps = [(a, f) for (a, _), f in zip(maps, values, strict=True)]
@@ -180,9 +183,9 @@ def newton_states(system: System, options: Newton, solves: list[Solve]) -> list[
     return [FirstOrder.apply(h) for h in states]  # type: ignore[no-untyped-call]
 
 
-def _accept(solve: Solve, states: Sequence[Tensor], solves: list[Solve]) -> None:
+def _accept(solve: Solve, states: Sequence[Tensor], options: Newton, solves: list[Solve]) -> None:
     solves.append(solve)
-    if not solve.solved:
+    if not solve.solved and options.unsolved != "warn":
         raise UnsolvedError(solve, states)
 
 
@@ -195,7 +198,7 @@ def _states_of_kernels(
     with torch.no_grad():
         found, solve = iterate_on_device(kernels, stacked(_guess(system, options)), options)
     states = [h.reshape(len(h), *init.shape) for h, init in zip(found, system.init, strict=True)]
-    _accept(solve, states, solves)
+    _accept(solve, states, options, solves)
     if not torch.is_grad_enabled():
         return states
     before = system.before(states)
@@ -216,12 +219,16 @@ def iterate_on_device(kernels: Kernels, guess: Tensor, options: Newton) -> tuple
         new, (gap, change, left) = kernels.iterate(states, guess, progress.tolerance)
         stays = progress.note(gap, change, steps - left)
         if stays.all():
-            return new, progress.solve(steps, str(kernels))
-        (states,) = _kept(stays[None, None], [states], [new])
+            return new, progress.solve(kernels.recurrence, str(kernels))
+        (states,) = _next(stays[None, None], [states], [new], options.relaxation)
 
 
-def _kept(stays: Tensor, states: Sequence[Tensor], new: Sequence[Tensor]) -> list[Tensor]:
-    """New states, but the old ones where they stay: (..., B), as the first axes of a leaf."""
+def _next(
+    stays: Tensor, states: Sequence[Tensor], new: Sequence[Tensor], relaxation: float
+) -> list[Tensor]:
+    """The way to new states, but the old ones where they stay: (..., B), first axes of a leaf."""
+    if relaxation != 1:
+        new = [torch.lerp(h, n, relaxation) for h, n in zip(states, new, strict=True)]
     if not stays.any():
         return list(new)
     stays = stays.to(new[0].device)
@@ -229,17 +236,10 @@ def _kept(stays: Tensor, states: Sequence[Tensor], new: Sequence[Tensor]) -> lis
 
 
 def _guess(system: System, options: Newton) -> list[Tensor]:
-    steps, init = system.recurrence.steps, system.init
-    if options.guess is None:
-        return system.values([h.expand(steps, *h.shape) for h in init])
-    given = pytree.tree_leaves(options.guess(system.recurrence))
-    expected = [(steps, *h.shape) for h in init]
-    if [tuple(g.shape) for g in given] != expected:
-        raise ArgumentError(
-            f"guess must return the states after all steps, leaves {expected}; got "
-            f"{[tuple(g.shape) for g in given]}."
-        )
-    return [g.detach().to(h.dtype) for g, h in zip(given, init, strict=True)]
+    steps, given = system.recurrence.steps, options.begin(system.recurrence)
+    if given is not None:
+        return given
+    return system.values([h.expand(steps, *h.shape) for h in system.init])
 
 
 def _step(
@@ -250,12 +250,15 @@ def _step(
     options: Newton,
     residual: Tensor,
 ) -> list[Tensor]:
-    """The states of the linearised system, damped as far as rows (B) are from being solved."""
+    """The states of the linearised system, damped by the residual of each row (B)."""
     method = options.jacobian
+    if options.scale != 1:
+        maps = [(options.scale * a, f) for a, f in maps]
     maps = _offsets(system, before, maps, method)
     if not options.damping:
         return system.solve(maps, method)
-    damping = options.damping * residual.clamp(max=1)
+    residual = residual.clamp(max=1) if options.shrink else torch.ones_like(residual)
+    damping = options.damping * residual
     pairs = zip(system.courses(maps, method), system.gather(states), strict=True)
     return system.part([damped(*each, near, damping, options.smooth) for each, near in pairs])
 
@@ -350,13 +353,14 @@ class _Progress:
         """Go on with the rows that have converged, by another method."""
         self.converged, self.since = torch.zeros_like(self.converged), 0 * self.since
 
-    def solve(self, steps: int, form: str | None = None) -> Solve:
+    def solve(self, recurrence: Recurrence, form: str | None = None) -> Solve:
         """How it ended, when it did."""
         failed = tuple(self.lost.nonzero()[:, 0].tolist())
         return Solve(
             self._outcome(),
             tuple(self.residuals),
-            steps=steps,
+            first=recurrence.first,
+            steps=recurrence.steps,
             rows=len(self.lost),
             failed=failed,
             form=form,
