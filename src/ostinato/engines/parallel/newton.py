@@ -141,9 +141,11 @@ def iterate(system: System, options: Newton) -> tuple[list[Tensor], Maps, Solve]
     while True:
         before = system.before(states)
         maps = system.linearise(before, options.jacobian)
-        gap = _gap(system, states, before, maps)
+        scales = _scales(system, before, states)
+        values = system.held(system.part([f for _, f in maps]), before)
+        gap = _largest(states, values, scales)
         new = _step(system, states, before, maps, options, gap.amax(0))
-        change = _relative(system, new, states, before, states).amax(0)
+        change = _largest(new, states, scales).amax(0)
         stays = progress.note(gap.amax(0), change, _solved(system, gap <= progress.tolerance))
         if stays.all() and (options.exact or not progress.converged.any()):
             maps = maps if options.exact else system.linearise(before)
@@ -271,32 +273,30 @@ def _offsets(system: System, before: Sequence[Tensor], maps: Maps, method: Metho
     return found
 
 
-def _gap(system: System, states: Sequence[Tensor], before: Sequence[Tensor], maps: Maps) -> Tensor:
-    """How far the states of every step are from solving its equation (T, B)."""
-    values = system.held(system.part([f for _, f in maps]), before)
-    return _relative(system, states, values, before, states)
+def _scales(system: System, before: Sequence[Tensor], states: Sequence[Tensor]) -> list[Tensor]:
+    """What differences of states are relative to, leaves (T, B, elements or 1).
 
-
-def _relative(
-    system: System,
-    a: Sequence[Tensor],
-    b: Sequence[Tensor],
-    before: Sequence[Tensor],
-    states: Sequence[Tensor],
-) -> Tensor:
-    """The largest difference (T, B), relative to the states before and after a step.
-
-    Elements that do not depend on each other are as apart as rows are: a large one does not excuse
-    a small one.
+    That is the size of the states before and after a step. Elements that do not depend on each
+    other are as apart as rows are: a large one does not excuse a small one.
     """
+    dense = {i for group in system.groups if group.dense for i in group.leaves}
     found = []
-    for group in system.groups:
-        for i in group.leaves:
-            sizes = torch.maximum(before[i].abs(), states[i].abs())
-            off, size = (each.reshape(*each.shape[:2], -1) for each in ((a[i] - b[i]).abs(), sizes))
-            size = size.amax(2, keepdim=True) if group.dense else size
-            found.append((off / (1 + size)).amax(2))
+    for i, pair in enumerate(zip(before, states, strict=True)):
+        size = _flat(torch.maximum(*(h.abs() for h in pair)))
+        found.append(1 + (size.amax(2, keepdim=True) if i in dense else size))
+    return found
+
+
+def _largest(a: Sequence[Tensor], b: Sequence[Tensor], scales: Sequence[Tensor]) -> Tensor:
+    """The largest difference of states in every step (T, B), infinity where there is none."""
+    triples = zip(a, b, scales, strict=True)
+    found = [_flat(h - g).abs_().div_(scale).amax(2) for h, g, scale in triples]
     return torch.stack(found).amax(0).nan_to_num(math.inf, math.inf)
+
+
+def _flat(leaf: Tensor) -> Tensor:
+    """A leaf (T, B, ...) as (T, B, elements)."""
+    return leaf.reshape(*leaf.shape[:2], -1)
 
 
 def _solved(system: System, solved: Tensor) -> Tensor:
