@@ -107,8 +107,10 @@ def jacobian(function: Callable[[Tensor], Tensor], at: Tensor, method: Method) -
 
     core = Core(run=lambda carry: [function(carry[0])], push=push)
     group = Group((0,), (at.shape[2],), dense=True)
+    # Forward mode lays a derivative out like the point, where no two elements may share memory.
+    point = at.detach().flatten(0, 1).contiguous()
     with torch.no_grad():
-        return linearise(core, [at.detach().flatten(0, 1)], [group], len(at), method)[0][0]
+        return linearise(core, [point], [group], len(at), method)[0][0]
 
 
 def increments(times: Tensor, init: Tensor, xs: Any) -> Tensor:
@@ -170,6 +172,8 @@ def like_state(name: str, value: Tensor, state: Tensor) -> Tensor:
             f"got {got}."
         )
     return value
+
+
 def _largest(change: Tensor, states: Tensor) -> float:
     """The largest change (T, B, N), relative to the largest state of its row."""
     return float((change.abs().amax((0, 2)) / (1 + states.abs().amax((0, 2)))).max())
