@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from ostinato.compiler.trace import trace
 from ostinato.core.recurrence import Recurrence
-from ostinato.engines.fused.verify import disagreement
+from ostinato.engines.fused.verify import disagreement, rounding
 from ostinato.engines.reference import Reference
 
 
@@ -34,3 +35,9 @@ def test_what_fails_is_told_with_its_first_line():
     assert disagreement(RECURRENCE, [], failing) == (
         "what was recorded of the step fails: no derivative"
     )
+
+
+def test_the_lowest_precision_in_a_step_says_how_far_it_rounds():
+    h, x = torch.randn(2, 3), torch.randn(2, 3)
+    assert rounding(trace(step, h, x)) == 8 * torch.finfo(torch.float32).eps
+    assert rounding(trace(step, h, x.bfloat16())) == 8 * torch.finfo(torch.bfloat16).eps

@@ -84,7 +84,7 @@ def evaluate(
     wide_fed, wide_constants = list(map(wide, fed)), list(map(wide, constants))
     given = (*wide_fed, *wide_constants)
     core = bind(given)
-    kernels = plan.kernels(solved, wide_fed, wide_constants)
+    kernels = plan.kernels(solved, fed, constants)
     system = System(core, plan.groups, solved, kernels, given, bind)
     states = solve(system)
     exports = _exports(fission, core, states, system.before(states))

@@ -94,6 +94,18 @@ def test_a_gradient_can_be_differentiated_again(in_parts, solved):
     assert solved
 
 
+def test_inputs_under_autocast_are_read_as_they_are(in_parts, solved):
+    in_parts(3)
+    cell, x, found = make_cell("MinGRU", 3, 5), torch.randn(3, 7, 3), []
+    steered = masks("both", 7)
+    for engine in ("parallel", "reference"):
+        with torch.autocast("cpu", torch.bfloat16):
+            found.append(outcome(cell, engine, x, **steered))
+    assert {each.dtype for kernels in solved for each in kernels.inputs} == {torch.bfloat16}
+    assert_near(found[0][:2], found[1][:2], 1e-5)
+    assert_near(*found, 4 * torch.finfo(torch.bfloat16).eps)
+
+
 def test_states_beyond_all_bounds_are_kept(solved):
     """Nothing begins again from a guess."""
     layer = ost.RNN(make_cell("MinGRU", 3, 4).double(), "parallel")

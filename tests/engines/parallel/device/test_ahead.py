@@ -35,18 +35,19 @@ for kind, *given in json.loads(sys.argv[1]):
     elif kind == "look back":
         found.append(asdict(resources(LookBack(Scan(Algebra(given[0]), 1, given[1], **given[2])))))
     else:
-        name, backward, summary, masks = given
+        name, backward, summary, masks, *stored = given
         affine = name == "MinGRU"
         sweep = Sweep(core_of(name, 64), "float32", backward, summary, tuple(masks), affine)
-        found.append(asdict(sweep_resources(sweep, Tile(2, 64, 4))))
+        found.append(asdict(sweep_resources(sweep, Tile(2, 64, 4), *stored)))
 print(json.dumps(found))
 """
-# Scans: size, complex, real, summary, gradient. Sweeps: cell, backward, summary, masks.
+# Scans: size, complex, real, summary, gradient. Sweeps: cell, backward, summary, masks, and how
+# inputs are stored.
 SOME = [
     ("scan", 1, False, "float32", False, False),
     ("scan", 2, False, "float32", False, True),
     ("look back", 1, "float32", {}),
-    ("sweep", "ParaGRU", False, False, []),
+    ("sweep", "ParaGRU", False, False, [], "bfloat16"),
     ("sweep", "ParaLSTM", True, True, []),
 ]
 ALL = (

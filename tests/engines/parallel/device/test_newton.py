@@ -135,6 +135,20 @@ def test_single_precision():
     assert_near(found, expected, 2e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_inputs_under_autocast_are_read_as_they_are(dtype, in_parts, iterations):
+    in_parts(3)
+    cell, x, found = make_cell("ParaLSTM", 3, 5), torch.randn(3, 5, 3), []
+    for engine in ("parallel", "reference"):
+        with torch.autocast("cpu", dtype):
+            found.append(outcome(cell, engine, x, True, **masks("lengths", 5)))
+    assert {each.dtype for kernels in iterations for each in kernels.inputs} >= {dtype}
+    assert {kernels.init.dtype for kernels in iterations} == {torch.float32}
+    # Of the gradients of the weights autocast makes products in low precision.
+    assert_near(found[0][:3], found[1][:3], 1e-5)
+    assert_near(*found, 4 * torch.finfo(dtype).eps)
+
+
 def test_given_states_have_gradients():
     cell, x = cell_of("ParaLSTM", 2), torch.randn(2, 4, 3, dtype=torch.float64)
     grads = []

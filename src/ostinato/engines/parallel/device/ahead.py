@@ -13,7 +13,7 @@ from ostinato.engines.parallel.device.scan import LANES, WARPS, function
 from ostinato.engines.parallel.device.source import Scan
 from ostinato.engines.parallel.device.sweep import Sweep
 
-_POINTERS = {"float32": "*fp32", "float64": "*fp64"}
+_POINTERS = {"float32": "*fp32", "float64": "*fp64", "bfloat16": "*bf16", "float16": "*fp16"}
 _UNEVEN = ("T", "C", "lanes", "rows", "bound", "parts")
 
 
@@ -33,12 +33,15 @@ def resources(kernel: Scan | LookBack, capability: int = 90) -> Resources:
     return measured(kernel.name, function(kernel), signature, Tile(1, LANES, WARPS), capability)
 
 
-def sweep_resources(sweep: Sweep, tile: Tile, capability: int = 90) -> Resources:
+def sweep_resources(
+    sweep: Sweep, tile: Tile, stored: str = "float32", capability: int = 90
+) -> Resources:
     """Compile a kernel of Newton's method.
 
     Args:
         sweep: the kernel.
         tile: what one program takes.
+        stored: the type of the inputs.
         capability: of the device, ten times.
     """
     given = (
@@ -47,6 +50,7 @@ def sweep_resources(sweep: Sweep, tile: Tile, capability: int = 90) -> Resources
     ports = [*sweep.steps, *sweep.ends, *sweep.rows, *sweep.body.program.constants]
     fixed = {"R": tile.rows, "U": tile.units}
     signature = _signature(sweep.arguments, sweep.real, [*ports, "figures"], fixed)
+    signature[0].update((port, _POINTERS[stored]) for port in ports if port.startswith("input_"))
     return measured(sweep.name, made(*given)[1], signature, tile, capability)
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ostinato.engines.fused import ir
 from ostinato.engines.fused.derive import derive
 from ostinato.engines.fused.device.blocks import Block
 from ostinato.engines.fused.device.body import Body
+from ostinato.engines.fused.ir import Value
 from ostinato.engines.fused.lower import Core
 from ostinato.engines.fused.program import Program
 
 
 class LinearBody(Body):
     """Writes f and J of a core on blocks `before_i`, elements side by side.
+
+    Inputs are read in the type that they have, and computed with in that of the numbers.
 
     Row i of J is the cotangent of the carry where that of leaf i is 1: as no element depends on
     another, all elements of it are found together.
@@ -39,6 +43,14 @@ class LinearBody(Body):
             constants={f"const_{i}": v for i, v in enumerate(core.constants) if v in used},
         )
         super().__init__(program, {}, real, "ieee", core.carry[0].size, {})
+
+    def _load(
+        self, root: Value, offset: int, sizes: Sequence[int], strides: tuple[int, ...]
+    ) -> Block:
+        block = super()._load(root, offset, sizes, strides)
+        if root in self.given:
+            self.loads[block.name] += f".to({self.real})"
+        return block
 
     def _write(self) -> None:
         for i, leaf in enumerate(self.core.carry):

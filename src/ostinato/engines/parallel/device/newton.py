@@ -57,8 +57,8 @@ class Kernels:
     Attributes:
         core: the core.
         recurrence: the call.
-        inputs: (T, B, ...), rows contiguous, of the dtype of the state.
-        constants: likewise.
+        inputs: (T, B, ...), rows contiguous, of any type of numbers.
+        constants: of the dtype of the state, contiguous.
         affine: whether the core is affine in its carry.
     """
 
@@ -84,11 +84,10 @@ class Kernels:
     def size(self) -> int:
         """Steps of each part of the time."""
         count, rows, elements = self.init.shape
-        read = sum(value.size for value in self.core.inputs) // elements + count
-        itemsize = self.init.element_size()
-        return chunks.chunk(
-            self.recurrence.steps, rows * elements, read * itemsize, count * itemsize
-        )
+        given = zip(self.core.inputs, self.inputs, strict=True)
+        inputs = sum(value.size * each.element_size() for value, each in given) // elements
+        states = count * self.init.element_size()
+        return chunks.chunk(self.recurrence.steps, rows * elements, inputs + states, states)
 
     @cached_property
     def tile(self) -> Tile:
@@ -232,11 +231,16 @@ def kernels(
     state = pytree.tree_leaves(recurrence.init)[0]
     batch = (recurrence.steps, len(state))
     inputs = [
-        rows_contiguous(to_rows(value.detach(), node, *batch).to(state.dtype))
+        rows_contiguous(_numbers(to_rows(value.detach(), node, *batch), state.dtype))
         for value, node in zip(fed, fission.inputs, strict=True)
     ]
     held = [value.detach().to(state.dtype).contiguous() for value in constants]
     return Kernels(core, recurrence, inputs, held, affine)
+
+
+def _numbers(value: Tensor, dtype: torch.dtype) -> Tensor:
+    """Truth values and whole numbers in a type that kernels read."""
+    return value if value.is_floating_point() else value.to(dtype)
 
 
 def rows_of(leaves: Sequence[Tensor]) -> Tensor:
