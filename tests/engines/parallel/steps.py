@@ -94,6 +94,21 @@ class Peephole(Affine):
         return h + skip * c, (c, h)
 
 
+class Beside(Affine):
+    """The same beside a leaf of other elements and a number a row, each by itself."""
+
+    def __init__(self):
+        super().__init__(3, (5,), (5,), (3,), ())
+        self.pair, self.recur = Peephole(), nn.Parameter(0.5 * torch.randn(3))
+
+    def forward(self, x, state):
+        *pair, m, level = state
+        y, pair = self.pair(x, tuple(pair))
+        m = torch.tanh(self.recur * m + self.from_input(x))
+        level = 0.5 * torch.cos(level) + x[:, 0]
+        return torch.cat([y, m * level[:, None]], -1), (*pair, m, level)
+
+
 class PerHead(Affine):
     """A nonlinear step, a matrix for each of two heads, and a number a row beside them."""
 

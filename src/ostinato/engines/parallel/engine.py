@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -31,6 +31,7 @@ from ostinato.core.registry import Doubt, Engine, engines, note
 from ostinato.core.state import State, index, leaves, map_state
 from ostinato.core.statistics import report
 from ostinato.engines.autocast import autocast_inside
+from ostinato.engines.fused.layout import LowerError
 from ostinato.engines.fused.verify import disagreement, rounding
 from ostinato.engines.parallel.evaluate import Plan, evaluate
 from ostinato.engines.parallel.expected import History, expected
@@ -39,10 +40,6 @@ from ostinato.engines.parallel.newton import Solve, UnsolvedError, newton_states
 from ostinato.engines.parallel.options import Newton
 from ostinato.engines.parallel.solves import current
 from ostinato.engines.parallel.system import affine_states
-
-if TYPE_CHECKING:
-    # What generates code is loaded where there is a device.
-    from ostinato.engines.fused.lower import Core
 
 logger = logging.getLogger("ostinato")
 # Derivatives of the core that are taken; a dense A of more columns costs more than it saves.
@@ -115,6 +112,8 @@ class Parallel:
 
     def _in_windows(self, plan: Plan, recurrence: Recurrence) -> tuple[State, Any]:
         """Window after window."""
+        if plan.obstacle is not None:
+            note(plan.obstacle)
         carry, outputs = recurrence.init, list[Any]()
         options = Newton() if plan.affine else current()
         options.check(recurrence)
@@ -267,7 +266,7 @@ def _plan(recurrence: Recurrence) -> Plan | str:
     parts = stages(fission)
     widen(parts.core)
     plan = Plan(fission, parts, _tangent(parts, recurrence), groups(found), found.affine)
-    plan = replace(plan, lowered=_lowered(plan, recurrence))
+    plan = _on_device(plan, recurrence)
     passes = max(group.passes for group in plan.groups)
     if passes > _PASSES:
         return f"{passes} elements of the state depend on each other; up to {_PASSES} are solved"
@@ -281,15 +280,18 @@ def _plan(recurrence: Recurrence) -> Plan | str:
         return f"the step breaks its contract: {error}"
 
 
-def _lowered(plan: Plan, recurrence: Recurrence) -> Core | None:
-    """The core in the language of generated code, where a device runs that."""
+def _on_device(plan: Plan, recurrence: Recurrence) -> Plan:
+    """With its cores in the language of generated code, where a device runs that."""
     from ostinato.engines.parallel.device import scan
 
     if not scan.available(leaves(recurrence.init)[0].device):
-        return None
+        return plan
     from ostinato.engines.parallel.device.newton import lowered
 
-    return lowered(plan.fission, plan.groups)
+    try:
+        return replace(plan, lowered=lowered(plan.fission, plan.groups))
+    except LowerError as error:
+        return replace(plan, obstacle=f"torch linearises the step: {error}")
 
 
 def _tangent(parts: Stages, recurrence: Recurrence) -> fx.GraphModule:

@@ -34,7 +34,9 @@ class Plan:
         tangent: the core and its derivative along one direction.
         groups: the leaves of the carry that depend on each other.
         affine: whether the new carry is an affine function of the old one.
-        lowered: the core in the language of generated code, if kernels for a device solve it.
+        lowered: the core of each group in the language of generated code, if kernels for a device
+            solve it.
+        obstacle: why they do not, on a device.
     """
 
     fission: Fission
@@ -42,14 +44,15 @@ class Plan:
     tangent: fx.GraphModule
     groups: tuple[Group, ...]
     affine: bool
-    lowered: Lowered | None = None
+    lowered: tuple[Lowered, ...] = ()
+    obstacle: str | None = None
 
     def kernels(
         self, recurrence: Recurrence, fed: Sequence[Tensor], constants: Sequence[Tensor]
-    ) -> Kernels | None:
-        """The kernels for a call, if there are any."""
-        if self.lowered is None:
-            return None
+    ) -> tuple[Kernels, ...]:
+        """The kernels of the groups for a call, if there are any."""
+        if not self.lowered:
+            return ()
         from ostinato.engines.parallel.device.newton import kernels
 
         return kernels(self.lowered, self.fission, recurrence, fed, constants, self.affine)

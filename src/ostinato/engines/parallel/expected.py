@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import torch
@@ -17,6 +18,10 @@ from ostinato.engines.parallel.evaluate import Plan
 from ostinato.engines.parallel.linearise import Group
 from ostinato.engines.parallel.newton import Solve
 from ostinato.engines.rates import Rates, rates
+
+if TYPE_CHECKING:
+    # What generates code is loaded where there is a device.
+    from ostinato.engines.fused.lower import Core
 
 # Where no kernel scans: operations of torch for a level, which halves the steps, and back again.
 _LEVEL = 10
@@ -60,20 +65,20 @@ def expected(plan: Plan, recurrence: Recurrence, iterations: float) -> Estimate:
         iterations: of Newton's method; 1 for an affine step.
     """
     found = rates()
-    if plan.lowered is not None:
-        once = _kernels(plan, recurrence, found)
+    if plan.lowered:
+        once = sum(_kernels(core, recurrence, found) for core in plan.lowered)
     else:
         once = sum(_solved(plan, group, recurrence, found) for group in plan.groups)
     return found.estimate(iterations * once * (_TRAINING if torch.is_grad_enabled() else 1))
 
 
-def _kernels(plan: Plan, recurrence: Recurrence, found: Rates) -> float:
+def _kernels(core: Core, recurrence: Recurrence, found: Rates) -> float:
     """Microseconds of an iteration in generated code, and until the host has looked at it."""
-    states = leaves(recurrence.init)
-    item, lanes = states[0].element_size(), states[0].numel()
-    inputs = sum(x[0].numel() for x in leaves(recurrence.xs)) // lanes
-    read = (len(states) + inputs) * item
-    return 2 * found.launched + _shortest(recurrence.steps, lanes, read, len(states) * item)
+    state, count, elements = leaves(recurrence.init)[0], len(core.carry), core.carry[0].size
+    item, lanes = state.element_size(), len(state) * elements
+    inputs = sum(value.size for value in core.inputs) // elements
+    read = (count + inputs) * item
+    return 2 * found.launched + _shortest(recurrence.steps, lanes, read, count * item)
 
 
 def _solved(plan: Plan, group: Group, recurrence: Recurrence, found: Rates) -> float:

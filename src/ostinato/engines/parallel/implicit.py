@@ -6,6 +6,7 @@ so the gradient must not be differentiated again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -42,18 +43,20 @@ class Implicit(torch.autograd.Function):
     """States that kernels found, whose gradient reaches f at all steps."""
 
     @staticmethod
-    def forward(ctx: Any, kernels: Kernels, before: Tensor, *given: Tensor) -> Any:
-        """The states that kernels found, `given`'s first half; the other is f at all steps."""
+    def forward(ctx: Any, kernels: Sequence[Kernels], *given: Tensor) -> Any:
+        """The states that kernels found, the second third of `given`.
+
+        Before it stand the states that each step begins from, behind it f at all steps.
+        """
+        count = len(given) // 3
         ctx.kernels = kernels
-        ctx.save_for_backward(before)
-        return tuple(h.view_as(h) for h in given[: len(given) // 2])
+        ctx.save_for_backward(*given[:count])
+        return tuple(h.view_as(h) for h in given[count : 2 * count])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
         """λ, by kernels."""
-        from ostinato.engines.parallel.device.newton import stacked
+        from ostinato.engines.parallel.device.newton import flow
 
-        (before,) = ctx.saved_tensors
-        flow = ctx.kernels.back(before, stacked(grads))
-        back = (each.reshape(grad.shape) for each, grad in zip(flow, grads, strict=True))
-        return (None, None, *[None] * len(grads), *back)
+        unread = [None] * (1 + 2 * len(grads))
+        return (*unread, *flow(ctx.kernels, ctx.saved_tensors, grads))

@@ -174,8 +174,8 @@ def newton_states(system: System, options: Newton, solves: list[Solve]) -> list[
     Raises:
         UnsolvedError: if the states of a row are not accepted, and not to be kept all the same.
     """
-    if system.kernels is not None and options.exact:
-        return _states_of_kernels(system, system.kernels, options, solves)
+    if system.kernels and options.exact:
+        return _states_of_kernels(system, options, solves)
     found, maps, solve = iterate(system, options)
     _accept(solve, found, options, solves)
     before = [h.detach() for h in system.before(found)]
@@ -191,38 +191,47 @@ def _accept(solve: Solve, states: Sequence[Tensor], options: Newton, solves: lis
         raise UnsolvedError(solve, states)
 
 
-def _states_of_kernels(
-    system: System, kernels: Kernels, options: Newton, solves: list[Solve]
-) -> list[Tensor]:
+def _states_of_kernels(system: System, options: Newton, solves: list[Solve]) -> list[Tensor]:
     """The same by generated code, which holds neither J nor b in memory."""
-    from ostinato.engines.parallel.device.newton import stacked
+    from ostinato.engines.parallel.device.newton import together
 
+    kernels = system.kernels
     with torch.no_grad():
-        found, solve = iterate_on_device(kernels, stacked(_guess(system, options)), options)
-    states = [h.reshape(len(h), *init.shape) for h, init in zip(found, system.init, strict=True)]
+        guess = _guess(system, options)
+        found, solve = iterate_on_device(kernels, [k.gather(guess) for k in kernels], options)
+    states = together(kernels, found)
     _accept(solve, states, options, solves)
     if not torch.is_grad_enabled():
         return states
     before = system.before(states)
     values = system.held(system.values(before), before)
-    held = Implicit.apply(kernels, stacked(before), *states, *values)  # type: ignore[no-untyped-call]
+    held = Implicit.apply(kernels, *before, *states, *values)  # type: ignore[no-untyped-call]
     return [FirstOrder.apply(h) for h in held]  # type: ignore[no-untyped-call]
 
 
-def iterate_on_device(kernels: Kernels, guess: Tensor, options: Newton) -> tuple[Tensor, Solve]:
-    """States (S, T, B, elements) as near as they come, and how near that is.
+def iterate_on_device(
+    kernels: Sequence[Kernels], guess: Sequence[Tensor], options: Newton
+) -> tuple[list[Tensor], Solve]:
+    """For each group states (S, T, B, elements) as near as they come, and how near that is.
 
     Each iteration is followed by one look at three numbers a row: to run one more before these are
     known would cost more than the wait.
     """
-    states, steps = guess, guess.shape[1]
-    progress = _Progress(options, guess[0])
+    from ostinato.engines.parallel.device.newton import described
+
+    states, steps = list(guess), guess[0].shape[1]
+    progress = _Progress(options, guess[0][0])
     while True:
-        new, (gap, change, left) = kernels.iterate(states, guess, progress.tolerance)
+        found = [
+            each.iterate(h, g, progress.tolerance)
+            for each, h, g in zip(kernels, states, guess, strict=True)
+        ]
+        gap, change, left = torch.stack([figures for _, figures in found]).amax(0)
+        new = [h for h, _ in found]
         stays = progress.note(gap, change, steps - left)
         if stays.all():
-            return new, progress.solve(kernels.recurrence, str(kernels))
-        (states,) = _next(stays[None, None], [states], [new], options.relaxation)
+            return new, progress.solve(kernels[0].recurrence, described(kernels))
+        states = _next(stays[None, None], states, new, options.relaxation)
 
 
 def _next(

@@ -37,7 +37,7 @@ class System:
         core: all steps of the core, on carries that are given.
         groups: the leaves of the carry that depend on each other.
         recurrence: first state, direction and masks.
-        kernels: generated code that finds the states, where there is some.
+        kernels: generated code that finds the states, of each group, where there is some.
         given: what the core reads besides its carry.
         bind: the core that reads other tensors instead.
     """
@@ -45,7 +45,7 @@ class System:
     core: Core
     groups: tuple[Group, ...]
     recurrence: Recurrence
-    kernels: Kernels | None = None
+    kernels: tuple[Kernels, ...] = ()
     given: tuple[Tensor, ...] = ()
     bind: Callable[[Sequence[Tensor]], Core] | None = None
 
@@ -140,12 +140,13 @@ def affine_states(system: System, tell: Callable[[str], None] | None = None) -> 
         system: the equations.
         tell: is told in words how they are solved.
     """
-    if system.kernels is not None and not transformed():
+    if system.kernels and not transformed():
         from ostinato.engines.parallel.device.affine import states_of_kernels
+        from ostinato.engines.parallel.device.newton import described as in_words
 
-        found = states_of_kernels(system, system.kernels)
+        found = states_of_kernels(system)
         if tell is not None:
-            tell(str(system.kernels))
+            tell(in_words(system.kernels))
         return found
     steps = system.recurrence.steps
     maps = system.linearise([h.new_zeros(steps, *h.shape) for h in system.init])

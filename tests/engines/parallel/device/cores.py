@@ -13,8 +13,13 @@ from ostinato.engines.parallel.linearise import groups
 
 
 def core_of(name, units=5):
-    """The core of a cell, or None where no kernel solves it."""
-    cell = make_cell(name, 3, units)
+    """The core of a cell whose state is one group."""
+    (core,) = cores_of(make_cell(name, 3, units))
+    return core
+
+
+def cores_of(cell):
+    """The core of each group of a cell."""
 
     def step(state, x):
         y, new = cell(x, state)

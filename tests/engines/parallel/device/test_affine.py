@@ -32,7 +32,12 @@ class Spiral(Affine):
         return new[0] * im, new
 
 
-CELLS = {"Gated": AFFINE["Gated"], "Spiral": Spiral, "MinGRU": lambda: make_cell("MinGRU", 3, 4)}
+CELLS = {
+    "Gated": AFFINE["Gated"],
+    "Rotation": AFFINE["Rotation"],
+    "Spiral": Spiral,
+    "MinGRU": lambda: make_cell("MinGRU", 3, 4),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +57,7 @@ def solved(monkeypatch):
     ("name", "which", "reverse", "part"),
     [
         ("MinGRU", "none", False, 9),
-        ("Spiral", "none", True, 3),
+        ("Rotation", "none", True, 3),
         ("MinGRU", "lengths", True, 3),
         ("Spiral", "resets", False, 3),
         ("MinGRU", "both", True, 9),
@@ -82,7 +87,7 @@ def test_the_first_state_has_a_gradient(in_parts, solved):
 
 def test_a_gradient_can_be_differentiated_again(in_parts, solved):
     in_parts(3)
-    cell, found = Spiral().double(), []
+    cell, found = AFFINE["Rotation"]().double(), []
     x = torch.randn(2, 4, 3, dtype=torch.float64, requires_grad=True)
     wanted = [x, *cell.parameters()]
     for engine in ("parallel", "reference"):
@@ -123,7 +128,7 @@ def test_explain_names_the_form(in_parts):
 
 
 def test_more_than_kernels_hold_takes_the_scan(solved):
-    cell = AFFINE["Rotation"]().double()
+    cell = AFFINE["Dense"]().double()
     x = torch.randn(2, 3, 3, dtype=torch.float64)
     assert_near(outcome(cell, "parallel", x), outcome(cell, "reference", x), 1e-12)
     assert not solved

@@ -17,7 +17,8 @@ CODE = """
 import json, sys
 from dataclasses import asdict
 sys.path.insert(0, sys.argv[2])
-from tests.engines.parallel.device.cores import core_of
+from tests.engines.parallel.device.cores import core_of, cores_of
+from tests.engines.parallel.steps import Beside
 from ostinato.engines.fused.device.tiles import Tile
 from ostinato.engines.parallel.device.ahead import resources, sweep_resources
 from ostinato.engines.parallel.device.algebra import Algebra
@@ -37,8 +38,10 @@ for kind, *given in json.loads(sys.argv[1]):
     else:
         name, backward, summary, masks, *stored = given
         affine = name == "MinGRU"
-        sweep = Sweep(core_of(name, 64), "float32", backward, summary, tuple(masks), affine)
-        found.append(asdict(sweep_resources(sweep, Tile(2, 64, 4), *stored)))
+        core = cores_of(Beside())[-1] if name == "Beside" else core_of(name, 64)
+        sweep = Sweep(core, "float32", backward, summary, tuple(masks), affine)
+        tile = Tile(2, 64, 4) if sweep.elements > 1 else Tile(128, 1, 4)
+        found.append(asdict(sweep_resources(sweep, tile, *stored)))
 print(json.dumps(found))
 """
 # Scans: size, complex, real, summary, gradient. Sweeps: cell, backward, summary, masks, and how
@@ -49,6 +52,7 @@ SOME = [
     ("look back", 1, "float32", {}),
     ("sweep", "ParaGRU", False, False, [], "bfloat16"),
     ("sweep", "ParaLSTM", True, True, []),
+    ("sweep", "Beside", False, False, ["identity", "cut"]),
 ]
 ALL = (
     [

@@ -9,7 +9,7 @@ import ostinato as ost
 from ostinato.core.state import leaves
 
 from ..loop import assert_near, masks
-from ..steps import AFFINE
+from ..steps import AFFINE, Affine
 
 pytestmark = pytest.mark.usefixtures("interpreted")
 
@@ -38,11 +38,25 @@ def test_affine_steps(name, reverse, which, in_parts):
     compare(AFFINE[name](), 5, reverse=reverse, **masks(which, 5))
 
 
+class Turned(Affine):
+    """Three elements that change places."""
+
+    def __init__(self):
+        super().__init__(3, (3,))
+
+    def forward(self, x, h):
+        h = 0.5 * h.roll(1, -1) + self.from_input(x)
+        return h, h
+
+
 def test_explain_names_the_form(in_parts, monkeypatch):
-    layer, x = ost.RNN(AFFINE["Rotation"](), "parallel"), torch.randn(2, 9, 3)
+    layer, x = ost.RNN(Turned(), "parallel"), torch.randn(2, 9, 3)
     in_parts(4)
     notes = ost.explain(layer, x).as_dict()[0]["notes"]
-    assert notes == ["scan in generated kernels, 3 parts of 4 steps side by side"]
+    assert notes == [
+        "torch linearises the step: elements of the state depend on elements elsewhere",
+        "scan in generated kernels, 3 parts of 4 steps side by side",
+    ]
     monkeypatch.setattr("ostinato.engines.parallel.device.scan.DEVICES", [])
-    (note,) = ost.explain(layer, x).as_dict()[0]["notes"]
+    (note,) = ost.explain(ost.RNN(Turned(), "parallel"), x).as_dict()[0]["notes"]
     assert note == "scan: torch's operations, log₂ T deep"

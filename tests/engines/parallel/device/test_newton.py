@@ -12,7 +12,8 @@ from ostinato.engines.parallel.device.newton import Kernels
 from ostinato.engines.parallel.newton import Outcome
 
 from ..loop import assert_near, masks
-from ..steps import Affine, Integrator, Peephole, PerHead
+from ..steps import Affine, Beside, Integrator, Peephole, PerHead
+from .cores import cores_of
 from .test_engine import outcome
 
 pytestmark = pytest.mark.usefixtures("interpreted")
@@ -32,8 +33,8 @@ def iterations(monkeypatch):
 
 
 def cell_of(name, units):
-    if name == "Peephole":
-        return Peephole().double()
+    if name in ("Peephole", "Beside"):
+        return {"Peephole": Peephole, "Beside": Beside}[name]().double()
     cell = make_cell(name, 3, units).double()
     for parameter in cell.parameters():
         torch.nn.init.normal_(parameter, std=0.4)
@@ -57,7 +58,9 @@ def compare(cell, steps, rows, reverse=False, **call):
         ("ParaGRU", 6, 1, 17, 4),
         ("ParaLSTM", 2, 3, 5, 4),
         ("ParaLSTM", 5, 1, 1, 9),
-        ("Peephole", 5, 3, 5, 2),
+        ("Beside", 5, 3, 5, 2),
+        ("Beside", 1, 1, 5, 2),
+        pytest.param("Peephole", 5, 3, 5, 2, marks=pytest.mark.slow),
         pytest.param("ParaGRU", 130, 3, 5, 16, marks=pytest.mark.slow),
         pytest.param("ParaLSTM", 33, 3, 17, 8, marks=pytest.mark.slow),
         pytest.param("ParaLSTM", 130, 1, 5, 200, marks=pytest.mark.slow),
@@ -75,7 +78,7 @@ def test_values_and_gradients(name, steps, rows, units, part, in_parts, iteratio
     [
         ("ParaGRU", "lengths", False),
         ("ParaGRU", "resets", True),
-        ("ParaLSTM", "both", False),
+        ("Beside", "both", False),
         ("ParaLSTM", "both", True),
     ],
 )
@@ -86,13 +89,13 @@ def test_masks(name, which, reverse, in_parts, iterations):
 
 
 def test_as_many_iterations_with_the_same_residuals(in_parts, monkeypatch):
-    cell, x = cell_of("ParaLSTM", 3), torch.randn(2, 5, 3, dtype=torch.float64)
+    cell, x = cell_of("Beside", 3), torch.randn(2, 5, 3, dtype=torch.float64)
     in_parts(3)
     with ost.newton() as solves:
         ost.RNN(cell, "parallel")(x)
         # Another method takes the path of torch's operations; it is the same where nothing damps.
         with monkeypatch.context() as patch:
-            patch.setattr("ostinato.engines.parallel.evaluate.Plan.kernels", lambda *_: None)
+            patch.setattr("ostinato.engines.parallel.evaluate.Plan.kernels", lambda *_: ())
             ost.RNN(cell, "parallel")(x)
     ours, theirs = (torch.tensor(solve.residuals) for solve in solves)
     torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-14)
@@ -196,3 +199,33 @@ def test_explain_names_the_form(in_parts):
     layer = ost.RNN(make_cell("ParaGRU", 3, 2), "parallel")
     (note,) = ost.explain(layer, torch.randn(1, 5, 3)).as_dict()[0]["notes"]
     assert note.endswith("f, J and the scan in generated kernels, 2 parts of 4 steps side by side")
+
+
+def test_leaves_by_themselves_are_groups_with_what_they_read():
+    cores = cores_of(Beside())
+    assert [[leaf.attrs for leaf in core.carry] for core in cores] == [[0, 1], [2], [3]]
+    read = [len(core.inputs) + len(core.constants) for core in cores]
+    assert read[0] > read[1] > read[2] > 0
+
+
+class Chain(Affine):
+    """Five leaves, each fed by the one before."""
+
+    def __init__(self):
+        super().__init__(2, *[(2,)] * 5)
+
+    def forward(self, x, state):
+        new = [torch.sin(a + b) for a, b in zip([self.from_input(x), *state], state, strict=False)]
+        return new[-1], tuple(new)
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        (make_cell("GRU", 3, 4), "elements of the state depend on elements elsewhere"),
+        (Chain(), "5 leaves of the state depend on each other, and kernels hold 4"),
+    ],
+)
+def test_explain_says_why_there_are_no_kernels(cell, reason):
+    notes = ost.explain(ost.RNN(cell, "parallel"), torch.randn(1, 2, 3)).as_dict()[0]["notes"]
+    assert notes[0] == f"torch linearises the step: {reason}"

@@ -29,8 +29,3 @@ def test_a_and_b_are_neither_read_nor_written():
     assert set(run.steps) - {"input_0", "input_1", "input_2"} == {"current", "new", "guess"}
     assert Sweep(core, "float32", False, True, ()).written == []
     assert Sweep(core, "float32", True, False, ()).written == ["flow"]
-
-
-def test_cores_with_matrices_have_no_kernel():
-    assert core_of("GRU") is None
-    assert core_of("ParaGRU") is not None

@@ -13,52 +13,39 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ostinato.engines.parallel.device.newton import Kernels, stacked
+from ostinato.engines.parallel.device.newton import flow, together
 from ostinato.engines.parallel.system import System, affine_states
 
 
-def states_of_kernels(system: System, kernels: Kernels) -> list[Tensor]:
-    """The states (T, B, ...) of a system, differentiable any number of times.
-
-    Args:
-        system: the equations.
-        kernels: that solve it.
-    """
-    return list(_States.apply(system, kernels, *system.read))  # type: ignore[no-untyped-call]
+def states_of_kernels(system: System) -> list[Tensor]:
+    """The states (T, B, ...) of a system that kernels solve, differentiable any number of times."""
+    return list(_States.apply(system, *system.read))  # type: ignore[no-untyped-call]
 
 
 class _States(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, system: System, kernels: Kernels, *read: Tensor) -> Any:
-        init = system.init
-        found = [h.reshape(len(h), *h0.shape) for h, h0 in zip(kernels.solve(), init, strict=True)]
-        ctx.system, ctx.kernels = system, kernels
+    def forward(ctx: Any, system: System, *read: Tensor) -> Any:
+        found = together(system.kernels, [each.solve() for each in system.kernels])
+        ctx.system = system
         ctx.save_for_backward(*read, *found)
         return tuple(found)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Any:
+    def backward(ctx: Any, *given: Tensor) -> Any:
+        grads: Sequence[Tensor] = given
         count, again = len(ctx.saved_tensors) - len(grads), torch.is_grad_enabled()
         with torch.enable_grad():
             # Views, behind which no gradient is looked for.
             read = [each.view_as(each) for each in ctx.saved_tensors[:count]]
             system = ctx.system.reading(read)
             if again:
-                results = affine_states(replace(system, kernels=None))
+                results = affine_states(replace(system, kernels=()))
             else:
                 before = system.before([h.detach() for h in ctx.saved_tensors[count:]])
                 results = system.held(system.values(before), before)
-                grads = _flow(ctx.kernels, before, grads)
-            return None, None, *_gradients(results, read, grads, again)
-
-
-@torch.no_grad()
-def _flow(
-    kernels: Kernels, before: Sequence[Tensor], grads: Sequence[Tensor]
-) -> tuple[Tensor, ...]:
-    """The gradients of the core's values at all steps."""
-    flow = kernels.back(stacked(before), stacked(grads))
-    return tuple(each.reshape(grad.shape) for each, grad in zip(flow, grads, strict=True))
+                with torch.no_grad():
+                    grads = flow(system.kernels, before, grads)
+            return None, *_gradients(results, read, grads, again)
 
 
 def _gradients(

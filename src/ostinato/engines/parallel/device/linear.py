@@ -39,8 +39,8 @@ class LinearBody(Body):
         program = Program(
             name="linear",
             results=results,
-            read={f"input_{i}": v for i, v in enumerate(core.inputs) if v in used},
-            constants={f"const_{i}": v for i, v in enumerate(core.constants) if v in used},
+            read={f"input_{v.attrs}": v for v in core.inputs if v in used},
+            constants={f"const_{v.attrs}": v for v in core.constants if v in used},
         )
         super().__init__(program, {}, real, "ieee", core.carry[0].size, {})
 

@@ -1,7 +1,8 @@
 """Newton's method on a device, for cores in which no element of the state depends on another's.
 
-Of cores that are affine in the state one pass is the solution. States are held as
-(S, T, B, elements), S leaves of the carry.
+Leaves of the carry that depend on each other are a group, whose states are held as
+(S, T, B, elements), S leaves; every group has kernels of its own. Of cores that are affine in the
+state one pass is the solution.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from torch.utils import _pytree as pytree
 
 from ostinato.compiler.fission import Fission
 from ostinato.core.recurrence import Recurrence
+from ostinato.core.state import State
+from ostinato.engines.fused import ir
 from ostinato.engines.fused.device.blocks import power_of_two
 from ostinato.engines.fused.device.body import CoupledError
 from ostinato.engines.fused.device.module import functions
@@ -32,33 +35,57 @@ from ostinato.engines.parallel.device.sweep import FIGURES, HEAD, Sweep
 from ostinato.engines.parallel.linearise import Group
 
 
-def lowered(fission: Fission, groups: Sequence[Group]) -> Core | None:
-    """The core in the language of generated code, if kernels can solve it.
+def lowered(fission: Fission, groups: Sequence[Group]) -> tuple[Core, ...]:
+    """The core of each group in the language of generated code.
 
     Args:
         fission: the split step.
         groups: the leaves of its carry that depend on each other.
+
+    Raises:
+        LowerError: saying why kernels cannot solve it.
     """
-    if len(groups) != 1 or groups[0].dense or groups[0].passes > scan.LARGEST:
-        return None
+    for group in groups:
+        if group.dense:
+            raise LowerError("elements of the state depend on elements elsewhere")
+        if group.passes > scan.LARGEST:
+            raise LowerError(
+                f"{group.passes} leaves of the state depend on each other, and kernels hold "
+                f"{scan.LARGEST}"
+            )
+    core = lower(fission)
+    return tuple(_alone(core, group) for group in groups)
+
+
+def _alone(core: Core, group: Group) -> Core:
+    """The part of a core that one group needs, without exports.
+
+    Raises:
+        LowerError: if its elements meet.
+    """
+    carry, new = ([leaves[i] for i in group.leaves] for leaves in (core.carry, core.new_carry))
+    used = set(ir.reachable(new))
+    inputs, constants = ([v for v in each if v in used] for each in (core.inputs, core.constants))
+    found = Core(tuple(carry), tuple(inputs), tuple(constants), tuple(new), ())
     try:
-        core = lower(fission)
-        core = Core(core.carry, core.inputs, core.constants, core.new_carry, ())
-        made = [Sweep(core, "float32", backward, True, ()) for backward in (False, True)]
-        return None if any(each.body.missing for each in made) else core
-    except (LowerError, CoupledError):
-        return None
+        made = [Sweep(found, "float32", backward, True, ()) for backward in (False, True)]
+        coupled = any(each.body.missing for each in made)
+    except CoupledError:
+        coupled = True
+    if coupled:
+        raise LowerError("elements of the state meet in an operation")
+    return found
 
 
 @dataclass(frozen=True)
 class Kernels:
-    """The kernels of a core with what a call gives them.
+    """The kernels of a group of leaves with what a call gives them.
 
     Attributes:
-        core: the core.
+        core: of the group.
         recurrence: the call.
-        inputs: (T, B, ...), rows contiguous, of any type of numbers.
-        constants: of the dtype of the state, contiguous.
+        inputs: of all groups, (T, B, ...), rows contiguous, of any type of numbers.
+        constants: of all groups, of the dtype of the state, contiguous.
         affine: whether the core is affine in its carry.
     """
 
@@ -68,10 +95,15 @@ class Kernels:
     constants: list[Tensor]
     affine: bool = False
 
+    @property
+    def leaves(self) -> list[int]:
+        """Which leaves of the carry they are."""
+        return [leaf.attrs for leaf in self.core.carry]
+
     @cached_property
     def init(self) -> Tensor:
         """The first carry (S, B, elements)."""
-        return rows_of(pytree.tree_leaves(self.recurrence.init))
+        return self._rows(self.recurrence.init)
 
     @cached_property
     def masks(self) -> dict[str, Tensor]:
@@ -84,7 +116,7 @@ class Kernels:
     def size(self) -> int:
         """Steps of each part of the time."""
         count, rows, elements = self.init.shape
-        given = zip(self.core.inputs, self.inputs, strict=True)
+        given = ((value, self.inputs[value.attrs]) for value in self.core.inputs)
         inputs = sum(value.size * each.element_size() for value, each in given) // elements
         states = count * self.init.element_size()
         return chunks.chunk(self.recurrence.steps, rows * elements, inputs + states, states)
@@ -134,7 +166,23 @@ class Kernels:
         """What carries are put back to, if they are."""
         if self.recurrence.restart is None:
             return {}
-        return {"fresh": rows_of(pytree.tree_leaves(self.recurrence.fresh))}
+        return {"fresh": self._rows(self.recurrence.fresh)}
+
+    def gather(self, leaves: Sequence[Tensor]) -> Tensor:
+        """Of all leaves (T, B, ...) its own, as (S, T, B, elements)."""
+        own = [leaves[i].detach() for i in self.leaves]
+        return torch.stack([leaf.reshape(*leaf.shape[:2], -1) for leaf in own])
+
+    def part(self, states: Tensor) -> dict[int, Tensor]:
+        """The inverse of `gather`, by the numbers of leaves."""
+        init = pytree.tree_leaves(self.recurrence.init)
+        pairs = zip(self.leaves, states, strict=True)
+        return {i: h.reshape(len(h), *init[i].shape) for i, h in pairs}
+
+    def _rows(self, state: State) -> Tensor:
+        """Its leaves (B, ...) as (S, B, elements)."""
+        leaves = pytree.tree_leaves(state)
+        return torch.stack([leaves[i].detach().reshape(len(leaves[i]), -1) for i in self.leaves])
 
     def back(self, before: Tensor, grads: Tensor) -> Tensor:
         """λ, the gradient of f at all steps.
@@ -177,9 +225,9 @@ class Kernels:
             self.core, real, backward, "last" in given, tuple(self.masks), self.affine
         )
         given = given | {name: mask.view(torch.uint8)[None] for name, mask in self.masks.items()}
-        given |= {f"input_{i}": each[None] for i, each in enumerate(self.inputs)}
+        given |= {f"input_{v.attrs}": self.inputs[v.attrs][None] for v in self.core.inputs}
         arguments: dict[str, Any] = {"T": recurrence.steps, "C": self.size, **watch}
-        arguments |= {f"const_{i}": each for i, each in enumerate(self.constants)}
+        arguments |= {f"const_{v.attrs}": self.constants[v.attrs] for v in self.core.constants}
         arguments["rows"] = self.init.shape[1]
         for port in (*sweep.steps, *sweep.ends):
             downwards = port in sweep.steps and recurrence.reverse is not backward
@@ -211,18 +259,18 @@ def made(
 
 
 def kernels(
-    core: Core,
+    cores: Sequence[Core],
     fission: Fission,
     recurrence: Recurrence,
     fed: Sequence[Tensor],
     constants: Sequence[Tensor],
     affine: bool,
-) -> Kernels:
-    """The kernels of a core for a call.
+) -> tuple[Kernels, ...]:
+    """The kernels of all groups for a call.
 
     Args:
-        core: the core.
-        fission: the step that it comes from.
+        cores: of the groups.
+        fission: the step that they come from.
         recurrence: the call.
         fed: values of `Fission.inputs`, for T·B rows.
         constants: values of `Fission.constants`.
@@ -235,22 +283,38 @@ def kernels(
         for value, node in zip(fed, fission.inputs, strict=True)
     ]
     held = [value.detach().to(state.dtype).contiguous() for value in constants]
-    return Kernels(core, recurrence, inputs, held, affine)
+    return tuple(Kernels(core, recurrence, inputs, held, affine) for core in cores)
+
+
+def flow(
+    kernels: Sequence[Kernels], before: Sequence[Tensor], grads: Sequence[Tensor]
+) -> list[Tensor]:
+    """λ, the gradient of f at all steps, leaves (T, B, ...).
+
+    Args:
+        kernels: of all groups.
+        before: the carries that the steps find, leaves.
+        grads: the gradients of the states after them.
+    """
+    return together(kernels, [k.back(k.gather(before), k.gather(grads)) for k in kernels])
+
+
+def together(kernels: Sequence[Kernels], states: Sequence[Tensor]) -> list[Tensor]:
+    """The states of all groups as leaves (T, B, ...)."""
+    found: dict[int, Tensor] = {}
+    for each, part in zip(kernels, states, strict=True):
+        found |= each.part(part)
+    return [found[i] for i in sorted(found)]
+
+
+def described(kernels: Sequence[Kernels]) -> str:
+    """What they do, in words."""
+    return "; ".join(dict.fromkeys(map(str, kernels)))
 
 
 def _numbers(value: Tensor, dtype: torch.dtype) -> Tensor:
     """Truth values and whole numbers in a type that kernels read."""
     return value if value.is_floating_point() else value.to(dtype)
-
-
-def rows_of(leaves: Sequence[Tensor]) -> Tensor:
-    """Leaves (B, ...) as (S, B, elements)."""
-    return torch.stack([leaf.detach().reshape(len(leaf), -1) for leaf in leaves])
-
-
-def stacked(leaves: Sequence[Tensor]) -> Tensor:
-    """Leaves (T, B, ...) as (S, T, B, elements)."""
-    return torch.stack([leaf.detach().reshape(*leaf.shape[:2], -1) for leaf in leaves])
 
 
 def _port(name: str, tensor: Tensor, reverse: bool) -> dict[str, Any]:

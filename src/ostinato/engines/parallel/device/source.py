@@ -173,7 +173,7 @@ def looped(loads: dict[str, str], onward: list[str], step: list[str]) -> list[st
         onward: what moves on in memory to the next step.
         step: the rest of a step.
     """
-    together = max(1, _TOGETHER // len(loads))
+    together = max(1, _TOGETHER // max(1, len(loads)))
     several = []
     for k in range(together):
         several += [f"{name}_at_{k} = {text}" for name, text in loads.items()] + onward
