@@ -229,7 +229,10 @@ def _unsupported(recurrence: Recurrence) -> str | None:
     if recurrence.checkpoint is not None:
         return "the states of all steps are found together, so that none can be left out"
     if not states or not all(leaf.is_floating_point() for leaf in states):
-        return "the state must be of real numbers"
+        return (
+            "the state must be of real numbers; hold complex ones as two leaves, their real and "
+            "imaginary parts (ostinato.cells.complex_pair)"
+        )
     if len({leaf.dtype for leaf in states}) != 1:
         return "the state must be of one precision throughout"
     rows = {leaf.shape[0] for leaf in states if leaf.dim()} | {

@@ -37,6 +37,8 @@ CELLS = {
     "Rotation": AFFINE["Rotation"],
     "Spiral": Spiral,
     "MinGRU": lambda: make_cell("MinGRU", 3, 4),
+    # Complex numbers, as pairs of real leaves.
+    "LRU": lambda: make_cell("LRU", 3, 4),
 }
 
 
@@ -59,7 +61,7 @@ def solved(monkeypatch):
         ("MinGRU", "none", False, 9),
         ("Rotation", "none", True, 3),
         ("MinGRU", "lengths", True, 3),
-        ("Spiral", "resets", False, 3),
+        ("LRU", "both", False, 3),
         ("MinGRU", "both", True, 9),
         *(
             pytest.param(*each, marks=pytest.mark.slow)

@@ -37,7 +37,7 @@ for kind, *given in json.loads(sys.argv[1]):
         found.append(asdict(resources(LookBack(Scan(Algebra(given[0]), 1, given[1], **given[2])))))
     else:
         name, backward, summary, masks, *stored = given
-        affine = name == "MinGRU"
+        affine = name in ("MinGRU", "LRU")
         core = cores_of(Beside())[-1] if name == "Beside" else core_of(name, 64)
         sweep = Sweep(core, "float32", backward, summary, tuple(masks), affine)
         tile = Tile(2, 64, 4) if sweep.elements > 1 else Tile(128, 1, 4)
@@ -51,7 +51,7 @@ SOME = [
     ("scan", 2, False, "float32", False, True),
     ("look back", 1, "float32", {}),
     ("sweep", "ParaGRU", False, False, [], "bfloat16"),
-    ("sweep", "ParaLSTM", True, True, []),
+    ("sweep", "LRU", True, True, []),
     ("sweep", "Beside", False, False, ["identity", "cut"]),
 ]
 ALL = (
@@ -64,7 +64,7 @@ ALL = (
     ]
     + [
         ("sweep", name, backward, summary, masks)
-        for name in ("ParaGRU", "ParaLSTM", "MinGRU")
+        for name in ("ParaGRU", "ParaLSTM", "MinGRU", "LRU")
         for backward in (False, True)
         for summary in (False, True)
         for masks in ([], ["identity", "cut"])
