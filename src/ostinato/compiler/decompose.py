@@ -8,18 +8,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, wraps
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch._decomp import core_aten_decompositions
+from torch.utils import _pytree as pytree
 
 from ostinato.compiler import activations, rearrange
 
 aten = torch.ops.aten
 
 
+def _in_single(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """A rule for what torch computes in float32 at least and rounds once, when it is done."""
+
+    @wraps(rule)
+    def rounded_once(x: Tensor, *args: Any, **options: Any) -> Any:
+        if not x.is_floating_point() or x.dtype.itemsize >= 4:
+            return rule(x, *args, **options)
+        found = rule(x.float(), *args, **options)
+        return pytree.tree_map_only(Tensor, lambda y: y.to(x.dtype), found)
+
+    return rounded_once
+
+
+@_in_single
 def _layer_norm(
     x: Tensor, shape: list[int], weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -33,6 +48,7 @@ def _layer_norm(
     return y if bias is None else y + bias, mean, scale
 
 
+@_in_single
 def _rms_norm(
     x: Tensor, shape: list[int], weight: Tensor | None, eps: float | None
 ) -> tuple[Tensor, Tensor]:
@@ -43,21 +59,25 @@ def _rms_norm(
     return y if weight is None else y * weight, scale
 
 
+@_in_single
 def _softmax(x: Tensor, dim: int, half_to_float: bool) -> Tensor:
     e = torch.exp(x - x.amax(dim, keepdim=True))
     return e / e.sum(dim, keepdim=True)
 
 
+@_in_single
 def _log_softmax(x: Tensor, dim: int, half_to_float: bool) -> Tensor:
     shifted = x - x.amax(dim, keepdim=True)
     return shifted - torch.exp(shifted).sum(dim, keepdim=True).log()
 
 
+@_in_single
 def _mean(x: Tensor, dim: list[int], keepdim: bool = False, dtype: Any = None) -> Tensor:
     count = math.prod(x.shape[axis] for axis in dim)
     return x.sum(dim, keepdim=keepdim) / count
 
 
+@_in_single
 def _var(
     x: Tensor, dim: list[int] | None = None, *, correction: float = 1, keepdim: bool = False
 ) -> Tensor:
@@ -67,6 +87,7 @@ def _var(
     return (centred * centred).sum(axes, keepdim=keepdim) / max(count - correction, 0)
 
 
+@_in_single
 def _vector_norm(
     x: Tensor,
     order: float = 2,
@@ -86,6 +107,7 @@ def _vector_norm(
     return torch.where(empty, 0.0, torch.sqrt(torch.where(empty, 1.0, squares)))
 
 
+@_in_single
 def _var_mean(
     x: Tensor, dim: list[int] | None = None, *, correction: float = 1, keepdim: bool = False
 ) -> tuple[Tensor, Tensor]:
@@ -94,6 +116,7 @@ def _var_mean(
     return _var(x, axes, correction=correction, keepdim=keepdim), mean
 
 
+@_in_single
 def _group_norm(
     x: Tensor,
     weight: Tensor | None,

@@ -77,6 +77,7 @@ def errors(cell, x, autocast=None):
      pytest.param("SLSTM", BF16, marks=pytest.mark.slow),
      pytest.param("SLSTM", FP16, marks=pytest.mark.slow),
      pytest.param("LSTM", FP16, marks=pytest.mark.slow),
+     pytest.param("LayerNormLSTM", BF16, marks=pytest.mark.slow),
      pytest.param("LayerNormLSTM", FP16, marks=pytest.mark.slow)],
 )  # fmt: skip
 def test_a_cell_in_16_bits_is_no_further_from_float64_than_the_reference(name, dtype):
