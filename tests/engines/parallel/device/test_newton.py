@@ -56,7 +56,7 @@ def compare(cell, steps, rows, reverse=False, **call):
     [
         ("ParaGRU", 1, 1, 1, 4),
         ("ParaGRU", 6, 1, 17, 4),
-        ("ParaLSTM", 2, 3, 5, 4),
+        pytest.param("ParaLSTM", 2, 3, 5, 4, marks=pytest.mark.slow),
         ("ParaLSTM", 5, 1, 1, 9),
         ("Beside", 5, 3, 5, 2),
         ("Beside", 1, 1, 5, 2),
@@ -138,7 +138,9 @@ def test_single_precision():
     assert_near(found, expected, 2e-5)
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(
+    "dtype", [torch.bfloat16, pytest.param(torch.float16, marks=pytest.mark.slow)]
+)
 def test_inputs_under_autocast_are_read_as_they_are(dtype, in_parts, iterations):
     in_parts(3)
     cell, x, found = make_cell("ParaLSTM", 3, 5), torch.randn(3, 5, 3), []
