@@ -82,8 +82,9 @@ def to_markdown(result: Result) -> str:
 
 
 _LEGEND = (
-    "A ratio is the time of the peer over that of ostinato's fused engine, or of what `auto` chose "
-    "where the case says so: above 1, ostinato is faster. In brackets its quartiles. Every ratio "
+    "A ratio is the time of the peer over that of ostinato's engine `fused`, or of what the case "
+    "is named after: of the engine `parallel` or `chunk`, of what `auto` chose, of learning online "
+    "by `rtrl`. Above 1, ostinato is faster. In brackets its quartiles. Every ratio "
     "was measured after outputs and all gradients of both sides agreed; the input is as wide as "
     "the state. *forward* is evaluation without gradient, *forward+backward* the gradients of the "
     "input and of all parameters."

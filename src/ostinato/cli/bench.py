@@ -21,11 +21,15 @@ def bench(
 ) -> None:
     """Measure generated code against torch.nn and Python loops.
 
+    The names of cases say what is measured: the engine fused, or by their first word what auto
+    chooses (auto-*), the engine parallel on nonlinear cells (parallel-*), the engine chunk
+    (chunk-*), fused on linear cells (linear-*), or learning online (rtrl-*).
+
     No ratio is given for two sides that do not agree in outputs and gradients; then the exit
     status is 1. A target that is not met is a result: the exit status is 0.
 
     Args:
-        names: which cases, with commas between them, e.g. lstm,auto-*; "all": these, the
+        names: which cases, with commas between them, e.g. lstm,auto-*; "all": all, the
             time to compile, and the rates of scans.
         threads: numbers of CPU threads, with commas between them.
         repeats: pairs of samples behind each ratio.
