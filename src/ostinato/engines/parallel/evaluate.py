@@ -15,6 +15,7 @@ from ostinato.compiler.widen import wide
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.sequence import zero_padding
 from ostinato.core.state import State, leaves, map_state
+from ostinato.engines.parallel.full_precision import full_precision
 from ostinato.engines.parallel.linearise import Core, Group
 from ostinato.engines.parallel.system import System
 
@@ -89,7 +90,8 @@ def evaluate(
     core = bind(given)
     kernels = plan.kernels(solved, fed, constants)
     system = System(core, plan.groups, solved, kernels, given, bind)
-    states = solve(system)
+    with full_precision(system.init[0]):
+        states = solve(system)
     exports = _exports(fission, core, states, system.before(states))
     ys = plan.stages.outputs(steps * rows, *exports, *fed, *constants)
     shaped = [None if y is None else y.unflatten(0, (steps, rows)) for y in ys]

@@ -19,6 +19,7 @@ from ostinato.core.state import rows_like
 from ostinato.engines.parallel import sequential
 from ostinato.engines.parallel.affine_map import Form
 from ostinato.engines.parallel.course import Course
+from ostinato.engines.parallel.full_precision import full_precision
 from ostinato.engines.parallel.log_depth import log_depth, pick
 
 
@@ -36,7 +37,8 @@ def recur(course: Course, a: Tensor, b: Tensor, init: Tensor) -> Tensor:
         return b + init
     if transformed():
         # What torch.func and forward mode follow is torch's own operations.
-        return log_depth(course, a, b, init)
+        with full_precision(b):
+            return log_depth(course, a, b, init)
     return _Recurrence.apply(course, a, b, init)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -52,26 +54,33 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, course: Course, a: Tensor, b: Tensor, init: Tensor) -> Tensor:
         h = _room(course.form, b)
-        _evaluate(course, a, b, init, h)
+        with full_precision(b):
+            _evaluate(course, a, b, init, h)
         ctx.course = course
         ctx.save_for_backward(a, init, h)
         return h
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        course, (a, init, h), (grad,) = ctx.course, ctx.saved_tensors, grads
-        _, wants_a, _, wants_init = ctx.needs_input_grad
-        if torch.is_grad_enabled():
-            adjoint = course.form.adjoint(pick(a, course.later))
-            end = grad[course.last]
-            rest = grad[course.earlier]
-            rest = recur(course.backwards(), adjoint, rest, end[0])
-            flow, grad_a = course.backwards().in_order(end, rest), None
-        else:
-            flow, grad_a = _flow_back(course, a, h, grad, wants_a)
-        if wants_a:
-            grad_a = _outer(course, a, flow, h, init, grad_a)
-        return None, grad_a, flow, _first_back(course, a, flow) if wants_init else None
+        with full_precision(grads[0]):
+            return _back(ctx, *grads)
+
+
+def _back(ctx: Any, grad: Tensor) -> Any:
+    """The gradients of `_Recurrence`."""
+    course, (a, init, h) = ctx.course, ctx.saved_tensors
+    _, wants_a, _, wants_init = ctx.needs_input_grad
+    if torch.is_grad_enabled():
+        adjoint = course.form.adjoint(pick(a, course.later))
+        end = grad[course.last]
+        rest = grad[course.earlier]
+        rest = recur(course.backwards(), adjoint, rest, end[0])
+        flow, grad_a = course.backwards().in_order(end, rest), None
+    else:
+        flow, grad_a = _flow_back(course, a, h, grad, wants_a)
+    if wants_a:
+        grad_a = _outer(course, a, flow, h, init, grad_a)
+    return None, grad_a, flow, _first_back(course, a, flow) if wants_init else None
 
 
 def _flow_back(

@@ -18,6 +18,7 @@ from ostinato.core.errors import ArgumentError, EngineError, ShapeError
 from ostinato.core.recurrence import count_steps
 from ostinato.core.statistics import report
 from ostinato.engines.parallel.course import Course
+from ostinato.engines.parallel.full_precision import full_precision
 from ostinato.engines.parallel.implicit import FirstOrder
 from ostinato.engines.parallel.linearise import Core, Group, Method, linearise
 from ostinato.engines.parallel.newton import Outcome, Solve
@@ -50,7 +51,7 @@ def solve_trajectory(linearised: Linearised, guess: Tensor, name: str, options: 
     corrections = [math.inf]
     tolerance = options.tolerance or _TOLERANCE[guess.dtype]
     found, outcome = guess.detach(), Outcome.CAP
-    with torch.no_grad():
+    with torch.no_grad(), full_precision(guess):
         while outcome is Outcome.CAP and len(corrections) <= options.iterations:
             new = _step(linearised, found, guess)
             corrections.append(_largest(new - found, new))
@@ -66,7 +67,8 @@ def solve_trajectory(linearised: Linearised, guess: Tensor, name: str, options: 
             f"{name} was not solved: {solve}. Solve a shorter part and go on from its end, begin "
             "from a better guess, or allow more with ost.newton(iterations=...)."
         )
-    return FirstOrder.apply(_step(linearised, found, guess))  # type: ignore[no-any-return, no-untyped-call]
+    with full_precision(guess):
+        return FirstOrder.apply(_step(linearised, found, guess))  # type: ignore[no-any-return, no-untyped-call]
 
 
 def options_of(name: str, known: Sequence[str]) -> Newton:
