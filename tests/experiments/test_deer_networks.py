@@ -22,22 +22,9 @@ from ostinato.experiments.deer_networks import (
 )
 
 
-def test_the_exponent_of_a_linear_contraction():
-    net = Network.draw(0.0, 4, 50)
-    with torch.no_grad():
-        net.cell.recur.weight.copy_(0.5 * torch.eye(4))
-    quiet = Network(net.cell, torch.zeros_like(net.x))
-    assert quiet.exponent() == pytest.approx(math.log(0.5))
-
-
 def test_gain_is_the_scale_of_the_matrix():
     weight = Network.draw(2.0, 200, 1).cell.recur.weight.detach()
     assert float(weight.std()) * math.sqrt(200) == pytest.approx(2, rel=0.02)
-
-
-def test_the_exponent_grows_with_the_gain():
-    assert Network.draw(0.5, 16, 200).exponent() < -0.4
-    assert Network.draw(3.0, 16, 200).exponent() > 0
 
 
 def test_what_is_not_solved_counts_as_the_cap():

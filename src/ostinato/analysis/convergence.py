@@ -68,7 +68,7 @@ def convergence(cell: Cell, x: Tensor, **options: Any) -> Convergence:
     Raises:
         EngineError: if the engine `parallel` declines the cell.
     """
-    with _unlogged(), newton(**options) as solves:
+    with unlogged(), newton(**options) as solves:
         found = RNN(cell, "parallel")(x, return_states=True)[2]
     expected = RNN(cell)(x, return_states=True)[2]
     pairs = zip(leaves(found), leaves(expected), strict=True)
@@ -76,8 +76,8 @@ def convergence(cell: Cell, x: Tensor, **options: Any) -> Convergence:
 
 
 @contextmanager
-def _unlogged() -> Iterator[None]:
-    """Here a window that is not solved is a result, and no reason to warn."""
+def unlogged() -> Iterator[None]:
+    """No warnings inside: where iterations are measured, a window not solved is a result."""
     logger, nothing = logging.getLogger("ostinato"), lambda record: False
     logger.addFilter(nothing)
     try:

@@ -29,6 +29,7 @@ from statistics import median
 
 import torch
 
+from ostinato.analysis.lyapunov import lyapunov_exponents
 from ostinato.cells.gru import GRUCell
 from ostinato.engines.parallel.newton import Solve
 from ostinato.engines.parallel.solves import newton
@@ -164,7 +165,7 @@ def gains(scale: Scale) -> tuple[Values, Mapping[str, Sequence[float]]]:
     others: dict[str, list[float]] = {"quasi-Newton": [], "Jacobi": []}
     for gain in GAINS:
         nets = [Network.draw(gain, 16, scale.steps) for _ in range(scale.nets)]
-        exponents += [net.exponent() for net in nets]
+        exponents += [lyapunov_exponents(net.cell, net.x, count=1).largest for net in nets]
         counts[gain] = [_iterations(net, "full", most) for net in nets]
         for name, method in zip(others, ("quasi", "jacobi"), strict=True):
             others[name].append(_iterations(nets[0], method, most))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import fmean
 
 import torch
 from torch import Tensor, nn
 
+from ostinato.analysis.convergence import unlogged
 from ostinato.cells.elman import ElmanCell
 from ostinato.cells.gru import GRUCell
 from ostinato.core.cell import Cell
@@ -41,32 +39,11 @@ class Network:
             cell.recur.weight.normal_(std=gain / math.sqrt(units))
         return cls(cell, 0.3 * torch.randn(1, steps, units, dtype=torch.float64))
 
-    @torch.no_grad()
-    def exponent(self) -> float:
-        """The largest Lyapunov exponent: how fast a small change grows along the states."""
-        weight = self.cell.recur.weight
-        change, growth = torch.randn(weight.shape[0], dtype=weight.dtype), 0.0
-        for h in RNN(self.cell)(self.x)[0][0]:
-            change = (1 - h * h) * (weight @ (change / change.norm()))
-            growth += float(change.norm().log())
-        return growth / self.x.shape[1]
-
-
-@contextmanager
-def _unlogged() -> Iterator[None]:
-    """No warnings: what is not solved is what is measured here, and would fill pages."""
-    logger = logging.getLogger("ostinato")
-    before, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = before
-
 
 @torch.no_grad()
 def solve(cell: Cell, x: Tensor, state: Tensor | None = None, **options: object) -> Solve:
     """Solve all steps of x (1, T, D) in one window."""
-    with _unlogged(), newton(window=x.shape[1], **options) as solves:  # type: ignore[arg-type]
+    with unlogged(), newton(window=x.shape[1], **options) as solves:  # type: ignore[arg-type]
         RNN(cell, "parallel")(x, state)
     return solves[0]
 
@@ -79,7 +56,7 @@ def needed(found: Solve, most: int) -> int:
 @torch.no_grad()
 def error_of_fallback(network: Network) -> tuple[bool, float]:
     """Whether 100 iterations do not solve a network, and how far off what is returned is then."""
-    with _unlogged(), newton(window=network.x.shape[1]) as solves:
+    with unlogged(), newton(window=network.x.shape[1]) as solves:
         found = RNN(network.cell, "parallel")(network.x)[0]
     # In chaos two engines part company; what ran it instead is what it has to equal.
     expected = RNN(network.cell, solves[0].engine or "reference")(network.x)[0]
