@@ -24,11 +24,12 @@ VARIANTS = {
 
 
 # They share their step with others that are here; a Turing machine takes long to compile. LTC with
-# one unfold is in tests/cells.
+# one unfold is in tests/cells, and so is LEM, gates and products of which are those of a GRU.
 SLOW = (
     "DeltaNet",
     "GatedDeltaNet",
     "DeltaProduct",
+    "LEM",
     "LTC",
     "MLSTM",
     "Mamba2",
