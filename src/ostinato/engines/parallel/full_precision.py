@@ -21,23 +21,26 @@ _ROUNDED = ("tf32", "bf16")
 
 @contextmanager
 def full_precision(like: Tensor) -> Iterator[None]:
-    """Multiply in full float32 inside the block.
+    """Multiply in full float32 inside the block, also under autocast.
 
     The setting is torch's own and holds for all threads, so that another one may end it early.
 
     Args:
         like: has the device and dtype of what is multiplied.
     """
-    single = like.dtype in (torch.float32, torch.complex64)
-    settings = _SETTINGS.get(like.device.type) if single else None
-    before = "none" if settings is None else settings.fp32_precision
-    if settings is None or before not in _ROUNDED:
+    device = like.device.type
+    if like.dtype not in (torch.float32, torch.complex64) or device not in _SETTINGS:
         yield
-        return
-    # A setting of all backends stays the one that counts.
-    inherited = _BACKENDS.fp32_precision == before
-    settings.fp32_precision = "ieee"
-    try:
+    elif torch.is_autocast_enabled(device):
+        with torch.autocast(device, enabled=False), full_precision(like):
+            yield
+    elif (before := _SETTINGS[device].fp32_precision) not in _ROUNDED:
         yield
-    finally:
-        settings.fp32_precision = "none" if inherited else before
+    else:
+        # A setting of all backends stays the one that counts.
+        inherited = _BACKENDS.fp32_precision == before
+        _SETTINGS[device].fp32_precision = "ieee"
+        try:
+            yield
+        finally:
+            _SETTINGS[device].fp32_precision = "none" if inherited else before
