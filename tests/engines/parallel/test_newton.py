@@ -52,6 +52,29 @@ def compare(cell, steps, batch=3, bound=1e-9, reverse=False, **options):
     return solves
 
 
+@pytest.mark.parametrize("name", ["Peephole", "GRU"])
+def test_jacobians_that_are_found_again_give_the_same_gradient(name):
+    cell = CELLS[name]().double()
+    compare(cell, 12, recompute=True, window=8, reverse=True, **masks("both", 12))
+
+
+def test_jacobians_that_are_found_again_are_not_kept():
+    layer, x, kept = ost.RNN(make_cell("GRU", 3, 8), "parallel"), torch.randn(1, 40, 3), []
+    # Plans are tried, with a gradient, when they are made.
+    layer(x)
+
+    def kept_at_most(**options):
+        kept.clear()
+        with (
+            torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.numel()), id),
+            ost.newton(**options),
+        ):
+            layer(x)
+        return max(kept)
+
+    assert kept_at_most() == 40 * 8**2 > kept_at_most(recompute=True)
+
+
 @pytest.mark.parametrize("name", CELLS)
 def test_values_and_gradients_are_those_of_the_step(name):
     cell = CELLS[name]().double()

@@ -6,17 +6,17 @@ so the gradient must not be differentiated again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ostinato.core.errors import EngineError
+from ostinato.engines.parallel.full_precision import full_precision
 
-if TYPE_CHECKING:
-    # What generates code is loaded where there is a device.
-    from ostinato.engines.parallel.device.newton import Kernels
+Flow = Callable[[Sequence[Tensor], Sequence[Tensor]], list[Tensor]]
+"""(carries before all steps, gradients of the states) -> λ, the gradients of f at all steps."""
 
 
 class FirstOrder(torch.autograd.Function):
@@ -40,23 +40,22 @@ class FirstOrder(torch.autograd.Function):
 
 
 class Implicit(torch.autograd.Function):
-    """States that kernels found, whose gradient reaches f at all steps."""
+    """States that were found without autograd, whose gradient reaches f at all steps."""
 
     @staticmethod
-    def forward(ctx: Any, kernels: Sequence[Kernels], *given: Tensor) -> Any:
-        """The states that kernels found, the second third of `given`.
+    def forward(ctx: Any, flow: Flow, *given: Tensor) -> Any:
+        """The states that were found, the second third of `given`.
 
         Before it stand the states that each step begins from, behind it f at all steps.
         """
         count = len(given) // 3
-        ctx.kernels = kernels
+        ctx.flow = flow
         ctx.save_for_backward(*given[:count])
         return tuple(h.view_as(h) for h in given[count : 2 * count])
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        """λ, by kernels."""
-        from ostinato.engines.parallel.device.newton import flow
-
+        """λ."""
         unread = [None] * (1 + 2 * len(grads))
-        return (*unread, *flow(ctx.kernels, ctx.saved_tensors, grads))
+        with torch.no_grad(), full_precision(grads[0]):
+            return (*unread, *ctx.flow(ctx.saved_tensors, grads))

@@ -20,6 +20,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -29,9 +30,10 @@ from ostinato.core.errors import EngineError
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.state import rows_like
 from ostinato.engines.parallel.damped import damped
-from ostinato.engines.parallel.implicit import FirstOrder, Implicit
+from ostinato.engines.parallel.implicit import FirstOrder, Flow, Implicit
 from ostinato.engines.parallel.linearise import METHODS, Method
 from ostinato.engines.parallel.options import Newton
+from ostinato.engines.parallel.recurrence import flow_back
 from ostinato.engines.parallel.system import Maps, System
 
 if TYPE_CHECKING:
@@ -179,10 +181,31 @@ def newton_states(system: System, options: Newton, solves: list[Solve]) -> list[
     found, maps, solve = iterate(system, options)
     _accept(solve, found, options, solves)
     before = [h.detach() for h in system.before(found)]
+    if options.recompute:
+        with torch.no_grad():
+            states = system.solve(_offsets(system, before, maps, METHODS["full"]))
+        return _linked(system, states, partial(_flow, system))
     values = system.gather(system.values(before))
     maps = [(a, f) for (a, _), f in zip(maps, values, strict=True)]
     states = system.solve(_offsets(system, before, maps, METHODS["full"]))
     return [FirstOrder.apply(h) for h in states]  # type: ignore[no-untyped-call]
+
+
+def _linked(system: System, states: list[Tensor], flow: Flow) -> list[Tensor]:
+    """States that were found, with the gradient of the equations that they solve."""
+    if not torch.is_grad_enabled():
+        return states
+    before = system.before(states)
+    values = system.held(system.values(before), before)
+    held = Implicit.apply(flow, *before, *states, *values)  # type: ignore[no-untyped-call]
+    return [FirstOrder.apply(h) for h in held]  # type: ignore[no-untyped-call]
+
+
+def _flow(system: System, before: Sequence[Tensor], grads: Sequence[Tensor]) -> list[Tensor]:
+    """λ, with J found again: T·n² numbers of all windows would have to be kept for it."""
+    courses = system.courses(system.linearise(before))
+    pairs = zip(courses, system.gather(grads), strict=True)
+    return system.part([flow_back(course, a, grad) for (course, a, _, _), grad in pairs])
 
 
 def _accept(solve: Solve, states: Sequence[Tensor], options: Newton, solves: list[Solve]) -> None:
@@ -193,7 +216,7 @@ def _accept(solve: Solve, states: Sequence[Tensor], options: Newton, solves: lis
 
 def _states_of_kernels(system: System, options: Newton, solves: list[Solve]) -> list[Tensor]:
     """The same by generated code, which holds neither J nor b in memory."""
-    from ostinato.engines.parallel.device.newton import together
+    from ostinato.engines.parallel.device.newton import flow, together
 
     kernels = system.kernels
     with torch.no_grad():
@@ -201,12 +224,7 @@ def _states_of_kernels(system: System, options: Newton, solves: list[Solve]) -> 
         found, solve = iterate_on_device(kernels, [k.gather(guess) for k in kernels], options)
     states = together(kernels, found)
     _accept(solve, states, options, solves)
-    if not torch.is_grad_enabled():
-        return states
-    before = system.before(states)
-    values = system.held(system.values(before), before)
-    held = Implicit.apply(kernels, *before, *states, *values)  # type: ignore[no-untyped-call]
-    return [FirstOrder.apply(h) for h in held]  # type: ignore[no-untyped-call]
+    return _linked(system, states, partial(flow, kernels))
 
 
 def iterate_on_device(

@@ -46,6 +46,7 @@ class Newton:
         guess: the states to begin from, leaves (T, B, ...), of the whole call, or a function that
             gives those of a window; None: f(init, x_t).
         unsolved: what becomes of rows that are not solved: "sequential", "warn" or "error".
+        recompute: whether J is found again for the gradient, in place of being kept.
     """
 
     method: str = "full"
@@ -59,6 +60,7 @@ class Newton:
     window: int | None = None
     guess: State | Callable[[Recurrence], State] | None = None
     unsolved: str = "sequential"
+    recompute: bool = False
 
     def __post_init__(self) -> None:
         _check_name("Newton's method has no form", self.method, METHODS)

@@ -83,6 +83,18 @@ def _back(ctx: Any, grad: Tensor) -> Any:
     return None, grad_a, flow, _first_back(course, a, flow) if wants_init else None
 
 
+def flow_back(course: Course, a: Tensor, grad: Tensor) -> Tensor:
+    """λ (T, B, ...), the gradient of b, from that of h; not differentiable.
+
+    Args:
+        course: of the recurrence.
+        a: A, as in `recur`.
+        grad: the gradient of h (T, B, ...).
+    """
+    with full_precision(grad):
+        return _flow_back(course, a, grad, grad, wants_a=False)[0]
+
+
 def _flow_back(
     course: Course, a: Tensor, h: Tensor, grad: Tensor, wants_a: bool
 ) -> tuple[Tensor, Tensor | None]:

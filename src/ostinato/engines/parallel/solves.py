@@ -29,6 +29,7 @@ def newton(
     window: int | None = None,
     guess: State | Callable[[Recurrence], State] | None = None,
     unsolved: str = "sequential",
+    recompute: bool = False,
 ) -> Iterator[list[Solve]]:
     """Choose how `engine="parallel"` solves nonlinear steps inside the block, and see how it went.
 
@@ -87,6 +88,7 @@ def newton(
         window=window,
         guess=guess,
         unsolved=unsolved,
+        recompute=recompute,
     )
     token = _CURRENT.set(options)
     try:
