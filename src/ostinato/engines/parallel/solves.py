@@ -67,6 +67,8 @@ def newton(
         unsolved: what becomes of rows that are not solved. "sequential": another engine runs
             them. "warn": they stay as they are, approximations. Both warn in the log. "error": an
             `EngineError`.
+        recompute: find the Jacobians again for the gradient instead of keeping those of all
+            windows, which are T·B·S² numbers where S elements depend on each other.
 
     Yields:
         A list that grows by one `Solve` for every window: outcome, iterations, residuals, the
