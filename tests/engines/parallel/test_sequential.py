@@ -25,6 +25,45 @@ def test_groups_of_any_size_fill_every_place(kind, units, reverse):
     assert_near([out], [log_depth(*prepared)])
 
 
+def outcome_of(kind, reverse, steps, units, masked=True, planes=False):
+    """What a scan computes, with gradients of A, as a function; NaN is 7."""
+    a, b, init = random(kind, steps, units)
+    if planes:
+        a, b = (in_planes(x, x.dim() - 3) for x in (a, b))
+    masks = torch.rand(2, steps, units) < torch.tensor([0.9, 0.1])[:, None, None]
+    course, *numbers = prepare(a, b, init, kind, reverse, *(masks if masked else (None, None)))
+    before = torch.randn_like(numbers[1])
+
+    def outcome():
+        out = sequential.room(course.form, numbers[1]).fill_(torch.nan)
+        grad = sequential.room_for_gradient(course.form, numbers[0], out)
+        results = [out] if grad is None else [out, grad.fill_(torch.nan)]
+        sequential.run(course, *numbers, out, None if grad is None else before, grad)
+        return [result.nan_to_num(7.0) for result in results]
+
+    return outcome
+
+
+def in_planes(x, axes):
+    """The same numbers, with every channel of the units a plane of its own."""
+    first, last = tuple(range(axes)), tuple(range(x.dim() - axes, x.dim()))
+    return x.movedim(last, first).contiguous().movedim(first, last)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("kind", "planes"), [*((kind, False) for kind in SHAPES), ("block", True)])
+def test_results_past_the_caches_are_the_same(kind, planes, masked, reverse, monkeypatch):
+    """Bit for bit, in runs that begin and end anywhere in a line of the cache."""
+    for units in (1, 7, 150):
+        outcome = outcome_of(kind, reverse, 6, units, masked, planes)
+        common = outcome()
+        with monkeypatch.context() as patch:
+            patch.setattr(sequential, "_PAST", 0)
+            patch.setattr(sequential, "_LONG", 0)
+            assert all(map(torch.equal, outcome(), common))
+
+
 @pytest.fixture
 def two_threads():
     torch.set_num_threads(2)
@@ -40,21 +79,11 @@ def test_threads_that_take_turns_compute_the_same(
     kind, reverse, window, own_pool, two_threads, monkeypatch
 ):
     """Bit for bit, with masks, gradients of A and more threads than cores."""
-    steps, units = 50, 7
-    a, b, init = random(kind, steps, units)
-    valid, restart = torch.rand(2, steps, units) < torch.tensor([0.9, 0.1])[:, None, None]
-    course, *numbers = prepare(a, b, init, kind, reverse, valid, restart)
-    before = torch.randn_like(numbers[1])
-
-    def outcome():
-        out = sequential.room(course.form, numbers[1]).fill_(torch.nan)
-        grad = sequential.room_for_gradient(course.form, numbers[0], out)
-        results = [out] if grad is None else [out, grad.fill_(torch.nan)]
-        sequential.run(course, *numbers, out, None if grad is None else before, grad)
-        return [result.nan_to_num(7.0) for result in results]
-
+    outcome = outcome_of(kind, reverse, 50, 7)
     alone = outcome()
     monkeypatch.setattr(sequential, "_window", lambda *about: window)
+    monkeypatch.setattr(sequential, "_PAST", 0 if window == 3 else 2**40)
+    monkeypatch.setattr(sequential, "_LONG", 0)
     if own_pool:
         monkeypatch.setattr("ostinato.engines.fused.threads.openmp", lambda: None)
     torch.set_num_threads(5)
@@ -67,9 +96,9 @@ def test_turns_are_taken_where_there_are_few_units_and_many_numbers(two_threads)
         problem = sequential._Problem(steps=steps, units=units, all=units, size=size)
         return sequential._window(problem, width, gradient)
 
-    assert window(100_000, 64) == 2**21 // (4 * 3 * 64)
-    assert window(100_000, 64, gradient=True) == 2**21 // (4 * 6 * 64)
-    assert window(1000, 1024) == 1000 // 8
+    assert window(100_000, 64) == 2**20 // (4 * 3 * 64)
+    assert window(100_000, 64, gradient=True) == 2**20 // (4 * 6 * 64)
+    assert window(500, 1024) == 500 // 8
     assert window(1000, 64) == 0
     assert window(100_000, 8192) > 0
     assert window(100_000, 8193) == window(100_000, 8192, width=8) == window(10**5, 4097, 2) == 0

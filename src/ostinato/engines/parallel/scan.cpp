@@ -1,8 +1,8 @@
 // h_t = A_t h_{t−1} + b_t, step after step, over many units at once.
 //
-// What stands before this text says what is computed: `real` is float or double, COMPLEX 0 or 1, and SIZE the number S
-// of channels in a unit, or 0 where S is known at run time only. A_t is an S×S matrix for every unit. MATRIX and VECTOR
-// say how matrices and vectors lie, as a Place, and GRADIENT whether products of states are put out too.
+// What stands before past.h and this text says what is computed: `real` is float or double, COMPLEX 0 or 1, and SIZE the
+// number S of channels in a unit, or 0 where S is known at run time only. A_t is an S×S matrix for every unit. MATRIX
+// and VECTOR say how matrices and vectors lie, as a Place, and GRADIENT whether products of states are put out too.
 //
 // Units are numbered through rows. Time is the outer loop over a group of units whose states stay in the cache, so
 // that memory is read and written in long runs.
@@ -50,6 +50,7 @@ struct Problem {
   Port<const uint8_t> identity, cut;  // where A is the identity; where nothing is carried
   int64_t steps, units, all, size;    // T; units in a row, and in all rows; S
   double sign;                        // −1: A stands conjugated
+  int64_t past;                       // whether results go past the caches
   Turns* turns;                       // if there are any: all units, in
   int64_t window;                     // windows of so many steps,
   number* state;                      // between which the state lies here
@@ -59,20 +60,20 @@ enum Place { SAME, PLANES, PACKED, TRANSPOSED };
 
 struct Segment { int64_t row, first, count, offset; };  // units of one row
 
-// The units of a group, in the order in which memory is read. Where time runs backwards and a step is short they do
-// too, in short runs, or the processor would not see what comes next and fetch it. A long step it sees by itself, and
-// reads forwards up to three times as fast.
+// Units of a short run. Results go past the caches in such runs. Where time runs backwards so do they, or the processor
+// would not see what comes next and fetch it.
+constexpr int64_t RUN = 256 / sizeof(number);
+
+// The units of a group, in the order in which memory is read.
 static std::vector<Segment> segments(const Problem& p, int64_t begin, int64_t end) {
-  constexpr int64_t RUN = 256 / sizeof(number), SHORT = 2048 / sizeof(number);
-  const bool backwards = p.out.time < 0 && std::min(end - begin, p.units) < SHORT;
+  const int64_t most = p.past || p.out.time < 0 ? RUN : p.units;
   std::vector<Segment> found;
   for (int64_t u = begin; u < end;) {
-    int64_t row = u / p.units, first = u % p.units, count = std::min(p.units - first, end - u);
-    if (backwards) count = std::min(count, RUN);
+    const int64_t row = u / p.units, first = u % p.units, count = std::min({p.units - first, end - u, most});
     found.push_back({row, first, count, u - begin});
     u += count;
   }
-  if (backwards) std::reverse(found.begin(), found.end());
+  if (p.out.time < 0) std::reverse(found.begin(), found.end());
   return found;
 }
 
@@ -96,6 +97,8 @@ static void await(const Turns& turns, int64_t mine, int64_t first, int64_t last,
 }
 
 #if SIZE
+constexpr int64_t WIDTH = STATES / SIZE;  // units of a group
+
 template <Place P>
 static inline int64_t element(const int64_t (&step)[2], int64_t u, int i, int j) {
   if (P == SAME) return i * step[0] + j * step[1];
@@ -107,24 +110,32 @@ static inline int64_t channel(int64_t step, int64_t u, int i) {
   return P == PLANES ? u + i * step : u * SIZE + i;
 }
 
-// One step of units that lie next to one another.
+// Where results of a segment go, and from one channel to the next there.
+struct Results {
+  number* out;
+  int64_t i;
+  number* grad;
+  int64_t rows, columns;
+};
+
+// One step of n units that lie next to one another.
 template <Place M, Place V, bool GRAD>
-static void advance(const Problem& p, int64_t t, const Segment& s, number* __restrict state, int64_t width) {
+static inline __attribute__((always_inline)) void compute(const Problem& p, int64_t t, const Segment& s, int64_t n,
+                                                          number* __restrict state, const Results& to) {
   constexpr int64_t DM = M == SAME ? 0 : M == PLANES ? 1 : SIZE * SIZE, DV = V == PLANES ? 1 : SIZE;
   constexpr Place G = M == PLANES ? PLANES : PACKED;
-  const int64_t am[2] = {p.a.i, p.a.j}, gm[2] = {p.grad.i, p.grad.j}, bv = p.b.i, ov = p.out.i, hv = p.before.i;
+  const int64_t am[2] = {p.a.i, p.a.j}, gm[2] = {to.rows, to.columns}, bv = p.b.i, ov = to.i, hv = p.before.i;
   const number* __restrict a = p.a.at(t, s.row) + s.first * DM;
   const number* __restrict b = p.b.at(t, s.row) + s.first * DV;
-  number* __restrict out = p.out.at(t, s.row) + s.first * DV;
   const number* __restrict h = GRAD ? p.before.at(t, s.row) + s.first * DV : nullptr;
-  number* __restrict grad = GRAD ? p.grad.at(t, s.row) + s.first * (G == PLANES ? 1 : SIZE * SIZE) : nullptr;
-  const int64_t n = s.count;
+  number* __restrict out = to.out;
+  number* __restrict grad = to.grad;
   const real sign = p.sign;
   const bool cut = p.cut.base && *p.cut.at(t, s.row), identity = p.identity.base && *p.identity.at(t, s.row);
   if (cut || identity) {
     for (int64_t u = 0; u < n; u++)
       for (int i = 0; i < SIZE; i++) {
-        number& x = state[i * width + u];
+        number& x = state[i * WIDTH + u];
         // Not by a product: what is cut off may be NaN.
         if (cut) x = number{};
         x = x + b[channel<V>(bv, u, i)];
@@ -136,7 +147,7 @@ static void advance(const Problem& p, int64_t t, const Segment& s, number* __res
 #pragma omp simd
   for (int64_t u = 0; u < n; u++) {
     number x[SIZE], y[SIZE];
-    for (int i = 0; i < SIZE; i++) x[i] = state[i * width + u];
+    for (int i = 0; i < SIZE; i++) x[i] = state[i * WIDTH + u];
     if (GRAD)
       for (int j = 0; j < SIZE; j++) {
         number z = turned(h[channel<V>(hv, u, j)], -1);
@@ -146,11 +157,34 @@ static void advance(const Problem& p, int64_t t, const Segment& s, number* __res
       y[i] = b[channel<V>(bv, u, i)];
       for (int j = 0; j < SIZE; j++) y[i] = y[i] + turned(a[element<M>(am, u, i, j)], sign) * x[j];
     }
-    for (int i = 0; i < SIZE; i++) out[channel<V>(ov, u, i)] = state[i * width + u] = y[i];
+    for (int i = 0; i < SIZE; i++) out[channel<V>(ov, u, i)] = state[i * WIDTH + u] = y[i];
   }
 }
 
-constexpr int64_t WIDTH = STATES / SIZE;  // units of a group
+// Results of a run from the cache to memory.
+template <Place P, int ROWS, int COLUMNS>
+static inline void put(number* to, const number* from, int64_t n, int64_t i, int64_t j) {
+  if (P != PLANES) return write_past(to, from, n * ROWS * COLUMNS * sizeof(number));
+  for (int k = 0; k < ROWS * COLUMNS; k++)
+    write_past(to + k / COLUMNS * i + k % COLUMNS * j, from + k * RUN, n * sizeof(number));
+}
+
+// One step of a segment.
+template <Place M, Place V, bool GRAD>
+static void advance(const Problem& p, int64_t t, const Segment& s, number* state) {
+  constexpr Place G = M == PLANES ? PLANES : PACKED;
+  const Results there = {p.out.at(t, s.row) + s.first * (V == PLANES ? 1 : SIZE), p.out.i,
+                         GRAD ? p.grad.at(t, s.row) + s.first * (G == PLANES ? 1 : SIZE * SIZE) : nullptr, p.grad.i,
+                         p.grad.j};
+  alignas(64) number out[RUN * SIZE], grad[GRAD ? RUN * SIZE * SIZE : 1];
+  const Results here = {out, RUN, grad, RUN * SIZE, RUN};
+  if (!p.past) return compute<M, V, GRAD>(p, t, s, s.count, state + s.offset, there);
+  // Where the number is known at compile time no rest has to be seen to.
+  if (s.count == RUN) compute<M, V, GRAD>(p, t, s, RUN, state + s.offset, here);
+  else compute<M, V, GRAD>(p, t, s, s.count, state + s.offset, here);
+  put<V, SIZE, 1>(there.out, out, s.count, there.i, 0);
+  if (GRAD) put<G, SIZE, SIZE>(there.grad, grad, s.count, there.rows, there.columns);
+}
 
 static void start(const Problem& p, const std::vector<Segment>& parts, number* state) {
   for (const Segment& s : parts)
@@ -162,7 +196,7 @@ static void start(const Problem& p, const std::vector<Segment>& parts, number* s
 static void run(const Problem& p, const std::vector<Segment>& parts, number* state, int64_t first, int64_t last) {
   for (int64_t t = first; t < last; t++)
     for (const Segment& s : parts)
-      advance<Place(MATRIX), Place(VECTOR), GRADIENT>(p, t, s, state + s.offset, WIDTH);
+      advance<Place(MATRIX), Place(VECTOR), GRADIENT>(p, t, s, state);
 }
 
 static void scan(const Problem& p, int64_t begin, int64_t end) {
@@ -193,7 +227,6 @@ static inline void fetch(const Port<T>& port, int64_t t, const Segment& s, Place
 }
 
 static void scan_in_turns(const Problem& p) {
-  constexpr Place G = MATRIX == PLANES ? PLANES : PACKED;
   const auto parts = segments(p, 0, p.all);
   for (;;) {
     const int64_t mine = p.turns->taken.fetch_add(1), first = mine * p.window;
@@ -204,8 +237,9 @@ static void scan_in_turns(const Problem& p) {
         fetch(p.a, t, s, Place(MATRIX), SIZE, SIZE);
         fetch(p.b, t, s, Place(VECTOR), SIZE, 1);
         fetch(p.before, t, s, Place(VECTOR), SIZE, 1);
+        if (p.past) continue;
         fetch(p.out, t, s, Place(VECTOR), SIZE, 1);
-        fetch(p.grad, t, s, G, SIZE, SIZE);
+        fetch(p.grad, t, s, MATRIX == PLANES ? PLANES : PACKED, SIZE, SIZE);
       }
     });
     if (first == 0) start(p, parts, p.state);
@@ -287,4 +321,5 @@ static void scan_in_turns(const Problem&) {}
 extern "C" void part(const Problem* const* p, const int64_t*, int64_t, int64_t begin, int64_t end, void*, int64_t) {
   if ((*p)->turns) scan_in_turns(**p);
   else scan(**p, begin, end);
+  if ((*p)->past) finish();
 }

@@ -29,7 +29,10 @@ _UNROLLED = 4
 _LEAST, _RUN = 2**16, 2**12
 # Threads may take turns instead where the states fill half of what a group has room for, from so
 # many numbers on. A window has these bytes, which caches hold, but each thread has several windows.
-_GROUP, _LEAST_IN_TURNS, _WINDOW, _EACH = 2**16, 2**20, 2**21, 4
+_GROUP, _LEAST_IN_TURNS, _WINDOW, _EACH = 2**16, 2**20, 2**20, 4
+# Results of so many bytes go past the caches, in runs of so many. Below, who reads them next gains
+# more by finding them there than is saved.
+_PAST, _LONG = 2**23, 2**8
 _PORTS = ("a", "b", "init", "out", "before", "grad", "identity", "cut")
 
 
@@ -38,6 +41,7 @@ class _Problem(ctypes.Structure):
         *((name, Port) for name in _PORTS),
         *((name, ctypes.c_int64) for name in ("steps", "units", "all", "size")),
         ("sign", ctypes.c_double),
+        ("past", ctypes.c_int64),
         ("turns", ctypes.c_void_p),
         ("window", ctypes.c_int64),
         ("state", ctypes.c_void_p),
@@ -102,6 +106,7 @@ def run(
     placed = zip(tensors.items(), rows.unit_strides, rows.offsets, strict=True)
     for (name, tensor), unit, offsets in placed:
         setattr(problem, name, port(tensor, 1 + len(lead), unit, offsets, course.reverse))
+    problem.past = out.nbytes >= _PAST and rows.units * b.element_size() >= _LONG
     unrolled = size if size <= _UNROLLED else 0
     function = _function(b.dtype, unrolled, *_places(form, tensors["a"], out), grad is not None)
     window = _window(problem, b.element_size(), grad is not None) if unrolled else 0
@@ -204,7 +209,8 @@ def _function(dtype: torch.dtype, size: int, matrix: int, vector: int, gradient:
         "GRADIENT": int(gradient),
     }
     head = "".join(f"#define {name} {value}\n" for name, value in constants.items())
-    text = Path(__file__).with_name("scan.cpp").read_text(encoding="utf-8")
+    folder = Path(__file__).parent
+    text = "".join((folder / name).read_text(encoding="utf-8") for name in ("past.h", "scan.cpp"))
     source = f"typedef {REALS[dtype]} real;\n{head}{text}"
     function = load(source, (*FLAGS, "-fopenmp-simd")).part
     integer, pointer = ctypes.c_int64, ctypes.c_void_p
