@@ -32,7 +32,12 @@ def failing(monkeypatch):
 def test_engines_stand_in_the_order_of_rank():
     names = list(registry.engines())
     assert names[:5] == ["torch", "chunk", "fused", "parallel", "reference"]
-    assert set(names[5:]) == {"accelerated-scan", "flashrnn", "flash-linear-attention"}
+    assert set(names[5:]) == {
+        "accelerated-scan",
+        "pararnn",
+        "flashrnn",
+        "flash-linear-attention",
+    }
 
 
 @pytest.mark.usefixtures("failing")

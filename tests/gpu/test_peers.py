@@ -16,6 +16,7 @@ pytestmark = [
 ]
 PEERS = [
     ("accelerated-scan", "accelerated_scan", "MinGRU"),
+    ("pararnn", "pararnn", "MinGRU"),
     ("flashrnn", "flashrnn", "LSTM"),
     ("flashrnn", "flashrnn", "GRU"),
     ("flashrnn", "flashrnn", "Elman"),

@@ -7,6 +7,7 @@ from ostinato.engines.parallel.engine import Parallel
 from ostinato.engines.peers.accelerated_scan import AcceleratedScan
 from ostinato.engines.peers.flash_linear_attention import FlashLinearAttention
 from ostinato.engines.peers.flashrnn import FlashRNN
+from ostinato.engines.peers.pararnn import ParaRNN
 from ostinato.engines.reference import Reference
 from ostinato.engines.torch_native import TorchNative
 
@@ -16,5 +17,6 @@ register(FusedLoop())
 register(Parallel())
 register(Reference())
 register(AcceleratedScan())
+register(ParaRNN())
 register(FlashRNN())
 register(FlashLinearAttention())

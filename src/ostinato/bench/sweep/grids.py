@@ -10,7 +10,7 @@ from ostinato.bench.measure import MODES
 from ostinato.bench.sweep.entry import Question, Spot
 
 # What users have else, besides generated code and all steps together.
-_PEERS = ("torch", "flashrnn", "accelerated-scan", "flash-linear-attention")
+_PEERS = ("torch", "flashrnn", "accelerated-scan", "pararnn", "flash-linear-attention")
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ GRIDS = {
             "lengths",
             "Steps in turn, in Python and in generated code, against all steps together",
             tuple(_lengths()),
-            ("reference", *_OURS, "accelerated-scan"),
+            ("reference", *_OURS, "accelerated-scan", "pararnn"),
         ),
         Grid(
             "matrices",

@@ -6,6 +6,7 @@ function takes channels first, time last, and as many steps as a power of two, f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -31,12 +32,14 @@ class AcceleratedScan(Parallel):
     name = "accelerated-scan"
     summary = "the CUDA scan of that library, for elementwise affine steps"
     rank = RANK
+    library = ("accelerated_scan", "accelerated-scan")
+    most: float = _MOST
 
     def decline(self, recurrence: Recurrence) -> str | None:
         """Why its scan cannot solve the recurrence, or None."""
-        reason = missing("accelerated_scan", "accelerated-scan") or unfit(recurrence)
-        if reason is None and recurrence.steps > _MOST:
-            reason = f"its scan takes {_MOST} steps at most, not {recurrence.steps}"
+        reason = missing(*self.library) or unfit(recurrence)
+        if reason is None and recurrence.steps > self.most:
+            reason = f"its scan takes {self.most} steps at most, not {recurrence.steps}"
         if reason is not None:
             return reason
         plan = self._plans.get(recurrence)
@@ -54,31 +57,45 @@ class AcceleratedScan(Parallel):
         """The last carry and the outputs, leaves (T, ...)."""
         plan = self._plans.get(recurrence)
         assert isinstance(plan, Plan)
-        return evaluate(plan, recurrence, _states)
+        return evaluate(plan, recurrence, self._states)
+
+    def solve(self, a: Tensor, b: Tensor) -> Tensor:
+        """h of a and b, (B, C, T), from h = 0 on.
+
+        Args:
+            a: (B, C, T).
+            b: (B, C, T).
+        """
+        h: Tensor = import_module("accelerated_scan.warp").scan(_padded(a), _padded(b))
+        return h[..., : b.shape[-1]]
+
+    def _states(self, system: System) -> list[Tensor]:
+        steps = system.recurrence.steps
+        maps = system.linearise([h.new_zeros(steps, *h.shape) for h in system.init])
+        return system.part([_scan(self.solve, *each) for each in system.courses(maps)])
 
 
-def _states(system: System) -> list[Tensor]:
-    steps = system.recurrence.steps
-    maps = system.linearise([h.new_zeros(steps, *h.shape) for h in system.init])
-    return system.part([_scan(*each) for each in system.courses(maps)])
-
-
-def _scan(course: Course, a: Tensor, b: Tensor, init: Tensor) -> Tensor:
+def _scan(
+    solve: Callable[[Tensor, Tensor], Tensor], course: Course, a: Tensor, b: Tensor, init: Tensor
+) -> Tensor:
     """h (T, B, ...) of a (T, B, ...), which may be broadcast, b (T, B, ...) and init (B, ...)."""
     a = a.expand_as(b)
     if course.reverse:
         a, b = a.flip(0), b.flip(0)
     # The scan begins with zero, so that the first state is an input of the first step.
     b = torch.cat([b[:1] + a[:1] * init, b[1:]])
-    function = import_module("accelerated_scan.warp").scan
-    h: Tensor = function(_channels_first(a), _channels_first(b))
-    h = h[..., : len(b)].movedim(-1, 0).reshape(b.shape)
+    h = solve(_channels_first(a), _channels_first(b)).movedim(-1, 0).reshape(b.shape)
     return h.flip(0) if course.reverse else h
 
 
 def _channels_first(values: Tensor) -> Tensor:
-    """(T, B, ...) as (B, C, T), with zeros up to a number of steps that the scan takes."""
-    steps = len(values)
-    padded = max(_LEAST, 1 << (steps - 1).bit_length())
+    """(T, B, ...) as (B, C, T)."""
     flat = values.flatten(2) if values.dim() > 2 else values[..., None]
-    return F.pad(flat.movedim(0, -1), (0, padded - steps)).contiguous()
+    return flat.movedim(0, -1)
+
+
+def _padded(values: Tensor) -> Tensor:
+    """(B, C, T) with zeros up to a number of steps that the scan takes."""
+    steps = values.shape[-1]
+    padded = max(_LEAST, 1 << (steps - 1).bit_length())
+    return F.pad(values, (0, padded - steps)).contiguous()
