@@ -15,8 +15,8 @@ from ostinato.engines.parallel.affine import KINDS as KINDS_OF_SCAN
 from ostinato.engines.parallel.affine import affine_scan
 from ostinato.train.run import threads as set_threads
 
-# T, B and N: 64 MiB a tensor, more than caches hold, so that memory is what is measured; and 16 MiB,
-# where they hold both tensors of the copy that is run again and again, but not the three of a scan.
+# T, B and N: 64 MiB a tensor, more than caches hold, so that memory is what is measured; and
+# 16 MiB, where they may hold both tensors of the repeated copy, but not the three of a scan.
 _LARGE = ((262144, 1, 64), (65536, 1, 256), (16384, 1, 1024), (2048, 32, 256))
 SIZES = (*_LARGE, *((steps // 4, batch, width) for steps, batch, width in _LARGE))
 KINDS = ("diagonal", "block")
