@@ -36,6 +36,7 @@ def test_a_scan_that_is_wrong_is_not_timed(kind, monkeypatch):
 def test_shares_count_the_bytes_that_have_to_be_touched(kind, forward, training, monkeypatch):
     """At the time of a copy, 2 b: forward A, b and h; backward A, h, g and two gradients."""
     monkeypatch.setattr(bandwidth, "SIZES", ((1000, 2, 50),))
+    monkeypatch.setattr(bandwidth, "_COPIED", 1000 * 100 * 4)
     monkeypatch.setattr(bandwidth, "compare", lambda *sides: Timing(1.0, (1, 1), 1.0, 0.1))
     shares = [row.share for row in bandwidth_rows(kind, 1, 1)]
     assert shares == [forward, training]

@@ -61,6 +61,7 @@ def test_results_past_the_caches_are_the_same(kind, planes, masked, reverse, mon
         with monkeypatch.context() as patch:
             patch.setattr(sequential, "_PAST", 0)
             patch.setattr(sequential, "_LONG", 0)
+            patch.setattr(sequential, "_NARROW", 2**40)
             assert all(map(torch.equal, outcome(), common))
 
 
@@ -84,6 +85,7 @@ def test_threads_that_take_turns_compute_the_same(
     monkeypatch.setattr(sequential, "_window", lambda *about: window)
     monkeypatch.setattr(sequential, "_PAST", 0 if window == 3 else 2**40)
     monkeypatch.setattr(sequential, "_LONG", 0)
+    monkeypatch.setattr(sequential, "_NARROW", 2**40)
     if own_pool:
         monkeypatch.setattr("ostinato.engines.fused.threads.openmp", lambda: None)
     torch.set_num_threads(5)

@@ -30,9 +30,10 @@ _LEAST, _RUN = 2**16, 2**12
 # Threads may take turns instead where the states fill half of what a group has room for, from so
 # many numbers on. A window has these bytes, which caches hold, but each thread has several windows.
 _GROUP, _LEAST_IN_TURNS, _WINDOW, _EACH = 2**16, 2**20, 2**20, 4
-# Results of so many bytes go past the caches, in runs of so many. Below, who reads them next gains
-# more by finding them there than is saved.
-_PAST, _LONG = 2**23, 2**8
+# Results of so many bytes go past the caches, in runs of so many, where a step has no more than
+# `_NARROW`. Below, who reads them next gains more by finding them there than is saved, and of long
+# steps the processor fetches what is overwritten in time.
+_PAST, _LONG, _NARROW = 2**23, 2**8, 2**11
 _PORTS = ("a", "b", "init", "out", "before", "grad", "identity", "cut")
 
 
@@ -106,7 +107,8 @@ def run(
     placed = zip(tensors.items(), rows.unit_strides, rows.offsets, strict=True)
     for (name, tensor), unit, offsets in placed:
         setattr(problem, name, port(tensor, 1 + len(lead), unit, offsets, course.reverse))
-    problem.past = out.nbytes >= _PAST and rows.units * b.element_size() >= _LONG
+    run_bytes, step_bytes = (n * b.element_size() for n in (rows.units, problem.all * size))
+    problem.past = out.nbytes >= _PAST and run_bytes >= _LONG and step_bytes <= _NARROW
     unrolled = size if size <= _UNROLLED else 0
     function = _function(b.dtype, unrolled, *_places(form, tensors["a"], out), grad is not None)
     window = _window(problem, b.element_size(), grad is not None) if unrolled else 0
