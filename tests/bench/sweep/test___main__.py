@@ -37,4 +37,4 @@ def test_a_table_is_measured_once(short, quick_compile, tmp_path, monkeypatch, c
     assert {e["question"]["engine"] for e in entries if e["ms"]} >= {"fused", "torch"}
     monkeypatch.setattr("ostinato.bench.sweep.sweep.ask", None)
     command.main(arguments)
-    assert "10 of 10" in capsys.readouterr().out
+    assert f"{len(entries)} of {len(entries)}" in capsys.readouterr().out
