@@ -86,9 +86,17 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ArgumentError, match="1 to 4 orientations; got 5"):
         GridGates(24, 3, orientations=5)
     for options, message in (
-        (GateOptions(chirality="l"), "'L' or 'R'"),
-        (GateOptions(kernel=2), "odd side; got 2"),
-        (GateOptions(block_diagonal=True), "divide; got 10"),
+        ({"chirality": "l"}, "'L' or 'R'"),
+        ({"kernel": 2}, "odd side; got 2"),
+        ({"kernel": -1}, "odd side; got -1"),
+        ({"kernel": 3, "weights": False}, "leave out kernel"),
     ):
         with pytest.raises(ArgumentError, match=message):
-            GridGates(10, 2, options=options)
+            GateOptions(**options)
+    for mode, options, message in (
+        ("P", {"block_diagonal": True}, "divide; got 10"),
+        ("P", {"chirality": "R"}, "Mode P reads no chirality"),
+        ("D", {"code_compat": True}, "Mode D reads no code_compat"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            GridGates(10, 2, mode, options=GateOptions(**options))

@@ -138,7 +138,18 @@ def test_what_does_not_fit_is_refused():
         GraphPLSTM(8, 2, edge_size=2, slots=3)
     with pytest.raises(ArgumentError, match="heads must divide the size 8"):
         GraphPLSTM(8, 3)
-    with pytest.raises(ArgumentError, match="no mode 'Q'"):
-        GraphPLSTM(8, 2, "Q")
+    for mode in ("Q", "PD", ""):
+        with pytest.raises(ArgumentError, match=f"no mode '{mode}'"):
+            GraphPLSTM(8, 2, mode)
+    for directions in (0, 3):
+        with pytest.raises(ArgumentError, match=f"must be 1 or 2; got {directions}"):
+            GraphPLSTM(8, 2, directions=directions)
+    with pytest.raises(ArgumentError, match="slots must be at least 1"):
+        GraphPLSTM(8, 2, slots=0)
+    for layer in (GraphPLSTM(8, 2), GraphPLSTM(8, 2, slots=3)):
+        with pytest.raises(ShapeError, match=r"edge_x must be None, as edge_size=0; got \[4, 2\]"):
+            layer(torch.randn(4, 8), ladder(2), torch.randn(4, 2))
+    with pytest.raises(ShapeError, match=r"x must be \(4, 8\), one row .* got \[5, 8\]"):
+        GraphPLSTM(8, 2)(torch.randn(5, 8), ladder(2))
     with pytest.raises(ShapeError, match=r"edge_x must be \(4, 2\); got None"):
         GraphPLSTM(8, 2, edge_size=2)(torch.randn(4, 8), ladder(2))

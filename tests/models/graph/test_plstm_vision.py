@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ostinato.core.errors import ArgumentError
+from ostinato.models.graph.plstm_gates import GateOptions
 from ostinato.models.graph.plstm_vision import PLSTMVision, PLSTMVisionConfig
 
 
@@ -29,3 +30,23 @@ def test_modes_alternate_and_images_of_other_sizes_are_taken():
     logits.sum().backward()
     assert logits.shape == (1, 3)
     assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_layers_read_the_options_of_their_mode():
+    gates = GateOptions(chirality="R", code_compat=True)
+    shape = {"image": (4, 4), "patch": 2, "width": 12, "gates": gates}
+    first, second = PLSTMVision(PLSTMVisionConfig(modes="PD", **shape)).blocks
+    assert first.mixer.gates.options == GateOptions(code_compat=True)
+    assert second.mixer.gates.options == GateOptions(chirality="R")
+    with pytest.raises(ArgumentError, match="Mode P reads no chirality"):
+        PLSTMVision(PLSTMVisionConfig(modes="PP", **shape))
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    for options, message in (
+        ({"image": (9, 8), "patch": 2}, r"both sides of an image; got image=\(9, 8\) and patch=2"),
+        ({"heads": 5}, "heads must divide the width 192"),
+        ({"modes": "PX"}, "No mode is called 'X'"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            PLSTMVisionConfig(**options)

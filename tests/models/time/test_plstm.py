@@ -113,3 +113,5 @@ def test_a_head_can_count_modulo_two():
 def test_heads_that_do_not_divide_are_refused():
     with pytest.raises(ArgumentError, match="heads must divide the size 6; got heads=4"):
         LinePLSTM(6, 4)
+    with pytest.raises(ArgumentError, match="states must be at least 1; got 0"):
+        Tracking(states=0)

@@ -20,7 +20,7 @@ T_du = 1−ατ and S_d = 1−αs, which is `GateOptions.code_compat`; the paper
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -47,8 +47,12 @@ class GateOptions:
             number for ImageNet.
         block_diagonal: a part of the features for each orientation and head.
         kernel: side of a depthwise convolution on their inputs, odd; None: no convolution.
-        chirality: which turn D keeps: "L", from above to the right, or "R".
-        code_compat: P as in the paper's code, see above.
+        chirality: which turn D keeps: "L", from above to the right, or "R"; P keeps both.
+        code_compat: P as in the paper's code, see above; D has one form.
+
+    Raises:
+        ArgumentError: if there is no such chirality, the kernel has no middle, or there are no
+            weights for an option to act on.
     """
 
     weights: bool = True
@@ -57,6 +61,21 @@ class GateOptions:
     kernel: int | None = None
     chirality: str = "L"
     code_compat: bool = False
+
+    def __post_init__(self) -> None:
+        if self.chirality not in ("L", "R"):
+            raise ArgumentError(f"chirality must be 'L' or 'R'; got {self.chirality!r}.")
+        if self.kernel is not None and (self.kernel < 1 or self.kernel % 2 == 0):
+            raise ArgumentError(f"The kernel of gates has an odd side; got {self.kernel}.")
+        if not self.weights and (self.kernel is not None or self.std or self.block_diagonal):
+            raise ArgumentError(
+                "Gates of biases only read no input: leave out kernel, std and block_diagonal, or "
+                f"weights=False; got {self}."
+            )
+
+    def of_mode(self, mode: str) -> GateOptions:
+        """What gates of a mode read of these options; the other mode's have their default."""
+        return replace(self, chirality="L") if mode == "P" else replace(self, code_compat=False)
 
 
 class GridGates(nn.Module):
@@ -74,7 +93,8 @@ class GridGates(nn.Module):
     Shapes: gates (B, heads, orientations, X, Y, 1, 1), their direct part zero.
 
     Raises:
-        ArgumentError: if there is no such mode or chirality, or the sizes do not fit.
+        ArgumentError: if there is no such mode, it does not read one of the options, or the sizes
+            do not fit.
     """
 
     def __init__(
@@ -157,12 +177,13 @@ class GridGates(nn.Module):
 def _check(size: int, heads: int, mode: str, orientations: int, options: GateOptions) -> None:
     if mode not in _KINDS:
         raise ArgumentError(f"No mode is called {mode!r}. {nearest(mode, _KINDS)}")
-    if options.chirality not in ("L", "R"):
-        raise ArgumentError(f"chirality must be 'L' or 'R'; got {options.chirality!r}.")
+    if options != options.of_mode(mode):
+        raise ArgumentError(
+            f"Mode {mode} reads no {'chirality' if mode == 'P' else 'code_compat'}; give "
+            f"GateOptions.of_mode({mode!r}), or leave it out."
+        )
     if not 1 <= orientations <= 4:
         raise ArgumentError(f"A grid has 1 to 4 orientations; got {orientations}.")
-    if options.kernel is not None and options.kernel % 2 == 0:
-        raise ArgumentError(f"The kernel of gates has an odd side; got {options.kernel}.")
     if options.block_diagonal and size % (orientations * heads):
         raise ArgumentError(
             f"block_diagonal gates need a size that {orientations} orientations · {heads} heads "

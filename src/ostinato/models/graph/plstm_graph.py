@@ -80,8 +80,8 @@ class GraphPLSTM(nn.Module):
         dtype: of the parameters.
 
     Raises:
-        ArgumentError: if the heads do not divide D, there is no such mode or norm, or edges are
-            to have both features and slots.
+        ArgumentError: if the heads do not divide D, there is no such mode, norm or direction, or
+            edges are to have both features and slots, or no slot.
     """
 
     def __init__(
@@ -101,22 +101,19 @@ class GraphPLSTM(nn.Module):
         super().__init__()
         if heads < 1 or size % heads:
             raise ArgumentError(f"heads must divide the size {size}; got heads={heads}.")
-        for name, value, known in (("mode", mode, "PD"), ("norm", norm, ("in", "out"))):
+        for name, value, known in (("mode", mode, ("P", "D")), ("norm", norm, ("in", "out"))):
             if value not in known:
                 raise ArgumentError(f"There is no {name} {value!r}. {nearest(value, known)}")
+        if directions not in (1, 2):
+            raise ArgumentError(f"directions must be 1 or 2; got {directions!r}.")
         if slots is not None and edge_size:
             raise ArgumentError(
                 "Gates read the features of edges or their slots; got "
                 f"edge_size={edge_size} and slots={slots}. Leave one of them out."
             )
         on: dict[str, Any] = {"device": device, "dtype": dtype}
-        self.heads, self.mode, self.edge_size, self.by, self.scale = (
-            heads,
-            mode,
-            edge_size,
-            norm,
-            scale,
-        )
+        self.size, self.heads, self.mode = size, heads, mode
+        self.edge_size, self.by, self.scale = edge_size, norm, scale
         self.input = nn.Linear(size, 3 * size, False, **on)
         self.direct = nn.Parameter(torch.full((heads, 1), -5.0, **on))
         self.directions = nn.ModuleList(
@@ -132,15 +129,13 @@ class GraphPLSTM(nn.Module):
 
     def forward(self, x: Tensor, dag: DAG, edge_x: Tensor | None = None) -> Tensor:
         """Nodes (N, D) and, with edge features, edges (E, F) to (N, D)."""
-        rows = dag.edges.shape[1]
-        if self.edge_size and (edge_x is None or edge_x.shape != (rows, self.edge_size)):
-            found = None if edge_x is None else list(edge_x.shape)
-            raise ShapeError(f"edge_x must be ({rows}, {self.edge_size}); got {found}.")
-        z = x.new_empty(rows, 0) if edge_x is None else edge_x
+        z = self._checked(x, dag, edge_x)
         q, k, v = torch.unflatten(self.input(x), -1, (3, self.heads, -1)).unbind(1)
         h = self.direct.sigmoid() * (q * k).sum(-1, keepdim=True) * v
         kv = k.unsqueeze(-1) * v.unsqueeze(-2)
-        for direction, graph in zip(self.directions, (dag, dag.reversed), strict=False):
+        # Against the edges only where that is asked for: turning them round takes time.
+        graphs = (dag,) if len(self.directions) == 1 else (dag, dag.reversed)
+        for direction, graph in zip(self.directions, graphs, strict=True):
             h = h + self._pass(direction, graph, x, z, q, kv)
         y: Tensor = self.output(self.norm(self.scale * h).flatten(1))
         return y
@@ -148,6 +143,22 @@ class GraphPLSTM(nn.Module):
     def extra_repr(self) -> str:
         """The options, for `print`."""
         return f"heads={self.heads}, mode={self.mode!r}, norm={self.by!r}, scale={self.scale}"
+
+    def _checked(self, x: Tensor, dag: DAG, edge_x: Tensor | None) -> Tensor:
+        """The features of the edges (E, F), F = 0 without."""
+        rows = dag.edges.shape[1]
+        if x.shape != (dag.nodes, self.size):
+            raise ShapeError(
+                f"x must be ({dag.nodes}, {self.size}), one row for each node of the graph; got "
+                f"{list(x.shape)}."
+            )
+        if edge_x is None and not self.edge_size:
+            return x.new_empty(rows, 0)
+        if edge_x is None or edge_x.shape != (rows, self.edge_size):
+            found = None if edge_x is None else list(edge_x.shape)
+            needed = f"({rows}, {self.edge_size})" if self.edge_size else "None, as edge_size=0"
+            raise ShapeError(f"edge_x must be {needed}; got {found}.")
+        return edge_x
 
     def _pass(
         self, gates: nn.Module, dag: DAG, x: Tensor, z: Tensor, q: Tensor, kv: Tensor

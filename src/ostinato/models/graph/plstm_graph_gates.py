@@ -79,6 +79,9 @@ class SlotGates(nn.Module):
         slots: how many edges can leave a node, and enter it.
         device: of the parameters.
         dtype: of the parameters.
+
+    Raises:
+        ArgumentError: if there is no slot.
     """
 
     def __init__(
@@ -91,6 +94,8 @@ class SlotGates(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        if slots < 1:
+            raise ArgumentError(f"slots must be at least 1, or None for none; got {slots!r}.")
         on: dict[str, Any] = {"device": device, "dtype": dtype}
         self.heads, self.slots = heads, slots
         self.source = nn.Linear(size, slots * heads, **on)

@@ -33,11 +33,16 @@ class PLSTMVisionConfig:
         width: D.
         heads: a divisor of D.
         modes: the mode of every layer in turn.
-        gates: how gates are computed; None: as in the paper.
+        gates: how gates are computed; None: as in the paper. Layers of two modes read of it what
+            is theirs.
         orientations: from how many corners.
         tied: let queries be the keys.
         block: as for `GridPLSTM`.
         readout: "corners" or "mean".
+
+    Raises:
+        ArgumentError: if a patch does not divide the sides of an image, or the heads D, or there
+            is no such mode.
     """
 
     channels: int = 3
@@ -53,6 +58,20 @@ class PLSTMVisionConfig:
     tied: bool = False
     block: tuple[int, int] | None = None
     readout: str = "corners"
+
+    def __post_init__(self) -> None:
+        if self.patch < 1 or any(side < 1 or side % self.patch for side in self.image):
+            raise ArgumentError(
+                f"patch must divide both sides of an image; got image={self.image} and "
+                f"patch={self.patch}."
+            )
+        if self.heads < 1 or self.width % self.heads:
+            raise ArgumentError(
+                f"heads must divide the width {self.width}; got heads={self.heads}."
+            )
+        for mode in self.modes:
+            if mode not in ("P", "D"):
+                raise ArgumentError(f"No mode is called {mode!r}. {nearest(mode, ('P', 'D'))}")
 
     @staticmethod
     def published(size: str) -> PLSTMVisionConfig:
@@ -116,12 +135,15 @@ def _norm(size: int, **on: Any) -> nn.Module:
 
 
 def _layer(config: PLSTMVisionConfig, mode: str, **on: Any) -> GridPLSTM:
+    gates = config.gates
+    if gates is not None and len(set(config.modes)) > 1:
+        gates = gates.of_mode(mode)
     return GridPLSTM(
         config.width,
         config.heads,
         mode,
         orientations=config.orientations,
-        gates=config.gates,
+        gates=gates,
         tied=config.tied,
         block=config.block,
         **on,

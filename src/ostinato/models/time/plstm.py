@@ -45,6 +45,9 @@ class Tracking:
         values: of S.
         queries: of M.
         outputs: of M.
+
+    Raises:
+        ArgumentError: if one of them is below 1.
     """
 
     states: int = 1
@@ -52,6 +55,11 @@ class Tracking:
     values: int = 1
     queries: int = 1
     outputs: int = 1
+
+    def __post_init__(self) -> None:
+        for name, count in vars(self).items():
+            if count < 1:
+                raise ArgumentError(f"{name} must be at least 1; got {count!r}.")
 
 
 class LinePLSTM(SequenceLayer):
