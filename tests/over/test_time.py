@@ -173,6 +173,16 @@ def test_inputs_may_be_trees():
         (lambda: ost.RNN(lstm())(torch.zeros(2, 3, 3), torch.zeros(2, 5)), ShapeError, "given st"),
         (lambda: ost.Bidirectional(lstm(), lstm(), "max"), ArgumentError, "concat.*got 'max'"),
         (
+            lambda: ost.Bidirectional(ost.RNN(lstm()), ost.RNN(lstm())),
+            ArgumentError,
+            "backward layer of a bidirectional one runs with reverse=True; got a RNN",
+        ),
+        (
+            lambda: ost.Bidirectional(ost.RNN(lstm()), lstm(), engine="reference"),
+            ArgumentError,
+            "options of cells; RNN is a layer",
+        ),
+        (
             lambda: ost.Bidirectional(lstm(), lstm()).step(torch.zeros(2, 3)),
             EngineError,
             "cannot be streamed",

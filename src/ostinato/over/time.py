@@ -145,20 +145,20 @@ class Bidirectional(SequenceLayer):
     Source: Schuster & Paliwal 1997, "Bidirectional recurrent neural networks".
 
     Args:
-        forward_cell: the cell that runs along time.
-        backward_cell: the cell that runs against it.
+        forward_cell: the cell that runs along time, or a layer that does.
+        backward_cell: the cell that runs against it, or a layer made with `reverse=True`.
         merge: "concat" (…, 2H), "sum" or "mean" of the outputs, or "pair" to leave them apart.
-        engine: as for `RNN`.
-        learn_initial_state: as for `RNN`.
+        engine: as for `RNN`, of the cells.
+        learn_initial_state: as for `RNN`, of the cells.
 
     Raises:
-        ArgumentError: if `merge` is none of these.
+        ArgumentError: if `merge` is none of these, or a layer runs in the other direction.
     """
 
     def __init__(
         self,
-        forward_cell: Cell,
-        backward_cell: Cell,
+        forward_cell: Cell | SequenceLayer,
+        backward_cell: Cell | SequenceLayer,
         merge: str = "concat",
         engine: str = "auto",
         *,
@@ -167,10 +167,8 @@ class Bidirectional(SequenceLayer):
         super().__init__()
         if merge not in _MERGES:
             raise ArgumentError(f"merge must be one of {sorted(_MERGES)}; got {merge!r}.")
-        self.along = RNN(forward_cell, engine, learn_initial_state=learn_initial_state)
-        self.against = RNN(
-            backward_cell, engine, reverse=True, learn_initial_state=learn_initial_state
-        )
+        self.along = _layer(forward_cell, False, engine, learn_initial_state)
+        self.against = _layer(backward_cell, True, engine, learn_initial_state)
         self.merge = merge
 
     def initial_state(self, batch_size: int) -> State:
@@ -205,6 +203,27 @@ class Bidirectional(SequenceLayer):
             "A bidirectional layer cannot be streamed: its backward half begins at the last "
             "step. Call it on whole sequences, or use a layer that runs along time only."
         )
+
+
+def _layer(
+    given: Cell | SequenceLayer, reverse: bool, engine: str, learn_initial_state: bool
+) -> SequenceLayer:
+    """A cell over time in one direction, or a layer that runs in it."""
+    if not isinstance(given, SequenceLayer):
+        return RNN(given, engine, reverse=reverse, learn_initial_state=learn_initial_state)
+    if getattr(given, "reverse", False) != reverse:
+        which = "backward" if reverse else "forward"
+        raise ArgumentError(
+            f"The {which} layer of a bidirectional one runs with reverse={reverse}; got a "
+            f"{type(given).__name__} that does not. Make it so if it has that option, or give a "
+            "cell."
+        )
+    if engine != "auto" or learn_initial_state:
+        raise ArgumentError(
+            f"engine and learn_initial_state are options of cells; {type(given).__name__} is a "
+            "layer, which has its own."
+        )
+    return given
 
 
 class Stack(SequenceLayer):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ostinato.core.errors import ArgumentError
+import ostinato as ost
+from ostinato.core.errors import ArgumentError, ShapeError
 from ostinato.models.time.plstm import LinePLSTM, Tracking
 
 TRACKING = Tracking(states=3, keys=2, values=2, queries=2, outputs=3)
 
 
-def layer_of(tracking=TRACKING, transition="svd", block=4):
+def layer_of(tracking=TRACKING, transition="svd", block=4, **options):
     torch.manual_seed(2)
-    layer = LinePLSTM(6, 2, tracking, transition, block, dtype=torch.float64)
+    layer = LinePLSTM(6, 2, tracking, transition, block, dtype=torch.float64, **options)
     torch.nn.init.normal_(layer.gates.weight)
     torch.nn.init.normal_(layer.gates.bias)
     return layer
@@ -93,6 +94,53 @@ def test_a_reset_begins_a_new_sequence():
     torch.testing.assert_close(last[:1], end)
 
 
+def test_backwards_it_is_the_sequence_turned_round():
+    along, against = layer_of(), layer_of(reverse=True)
+    x, state = draw(3, 6, 6), draw(3, 2, 3, 3, 3)
+    y, last, states = against(x, state, return_states=True)
+    for found, expected in zip(
+        (y, states), along(x.flip(1), state, return_states=True)[::2], strict=True
+    ):
+        torch.testing.assert_close(found, expected.flip(1))
+    torch.testing.assert_close(last, states[:, 0])
+    resets = torch.zeros(3, 6, dtype=torch.bool)
+    resets[0, 4] = True
+    x[1, 2:] = float("nan")
+    y, last = against(x, lengths=[6, 2, 6], resets=resets)
+    for row, begin, end in ((0, 0, 4), (0, 4, 6), (1, 0, 2)):
+        alone, ahead = against(x[row : row + 1, begin:end])
+        torch.testing.assert_close(y[row : row + 1, begin:end], alone)
+        if begin == 0:
+            torch.testing.assert_close(last[row : row + 1], ahead)
+    both = ost.Bidirectional(layer_of(), against)
+    assert both(draw(2, 5, 6))[0].shape == (2, 5, 12)
+
+
+@pytest.mark.parametrize("every", [True, 3])
+def test_states_that_are_computed_again_give_equal_gradients(every):
+    layer, x, state = layer_of(), draw(2, 7, 6), draw(2, 2, 3, 3, 3)
+    found, expected = (
+        torch.autograd.grad(
+            sum(each.square().sum() for each in layer(x, state, checkpoint=checkpoint)),
+            list(layer.parameters()),
+        )
+        for checkpoint in (every, None)
+    )
+    torch.testing.assert_close(found, expected)
+
+
+def test_queries_can_be_keys_and_have_a_scale():
+    layer, tied = layer_of(Tracking(states=2)), layer_of(Tracking(states=2), tied=True, scale=1.0)
+    assert tied.input.out_features == 2 * 6
+    with torch.no_grad():
+        k, v = tied.input.weight.unflatten(0, (2, 2, 3)).unbind(1)
+        layer.input.weight.copy_(torch.stack([k * 3**0.5, k, v], 1).flatten(0, 2))
+    rest = {name: p for name, p in tied.state_dict().items() if name != "input.weight"}
+    layer.load_state_dict(rest, strict=False)
+    x = draw(2, 5, 6)
+    torch.testing.assert_close(tied(x)[0], layer(x)[0])
+
+
 def test_a_head_can_count_modulo_two():
     """A transition that swaps two states on a 1 is a state machine, which no decay is."""
     layer = layer_of(Tracking(states=2), "householder", block=8)
@@ -113,5 +161,9 @@ def test_a_head_can_count_modulo_two():
 def test_heads_that_do_not_divide_are_refused():
     with pytest.raises(ArgumentError, match="heads must divide the size 6; got heads=4"):
         LinePLSTM(6, 4)
+    with pytest.raises(ArgumentError, match="where they are as many; got 2 and 1"):
+        LinePLSTM(6, 2, Tracking(queries=2), tied=True)
+    with pytest.raises(ShapeError, match=r"The given state is float32\[2, 1, 3, 3\], expected"):
+        LinePLSTM(6, 2)(torch.randn(2, 4, 6), torch.zeros(2, 1, 3, 3))
     with pytest.raises(ArgumentError, match="states must be at least 1; got 0"):
         Tracking(states=0)

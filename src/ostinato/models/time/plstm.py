@@ -22,10 +22,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ostinato.core.errors import ArgumentError
+from ostinato.core.recurrence import checkpoint_interval
 from ostinato.core.sequence import restart_steps, valid_steps
-from ostinato.core.state import State
+from ostinato.core.state import State, check_like
 from ostinato.engines.parallel.affine import affine_scan
 from ostinato.models.head_rms_norm import HeadRMSNorm
 from ostinato.models.time.stable_transition import stable_transition, transition_numbers
@@ -71,13 +73,17 @@ class LinePLSTM(SequenceLayer):
         tracking: sizes of the gates; all 1 by default.
         transition: form of T, see `stable_transition`.
         block: how many steps are computed together, a power of two.
+        reverse: run from the last step to the first, as for `RNN`.
+        tied: let queries be the keys.
+        scale: of the queries; None: K^{−1/2}.
         device: of the parameters.
         dtype: of the parameters.
 
     Shapes: the state is C (B, heads, states, K, V).
 
     Raises:
-        ArgumentError: if the heads do not divide D, or there is no such form.
+        ArgumentError: if the heads do not divide D, there is no such form, or queries that are
+            keys are not as many.
     """
 
     def __init__(
@@ -88,6 +94,9 @@ class LinePLSTM(SequenceLayer):
         transition: str = "diagonal",
         block: int = 64,
         *,
+        reverse: bool = False,
+        tied: bool = False,
+        scale: float | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -96,13 +105,19 @@ class LinePLSTM(SequenceLayer):
             raise ArgumentError(f"heads must divide the size {size}; got heads={heads}.")
         on: dict[str, Any] = {"device": device, "dtype": dtype}
         self.tracking = j = tracking or Tracking()
+        if tied and j.queries != j.keys:
+            raise ArgumentError(
+                f"Queries can be the keys where they are as many; got {j.queries} and {j.keys}."
+            )
         self.heads, self.width, self.transition, self.block = (
             heads,
             size // heads,
             transition,
             block,
         )
-        self.input = nn.Linear(size, size * (j.queries + j.keys + j.values), False, **on)
+        self.reverse, self.tied, self.scale = reverse, tied, scale
+        vectors = j.keys + j.values + (0 if tied else j.queries)
+        self.input = nn.Linear(size, size * vectors, False, **on)
         self.sizes = (
             transition_numbers(transition, j.states),
             j.states * j.keys * j.values,
@@ -134,10 +149,16 @@ class LinePLSTM(SequenceLayer):
 
     def run(self, x: Tensor, state: State | None, options: Options) -> tuple[Any, ...]:
         """Run over x (B, T, D); returns outputs, state[, states]."""
-        valid, restart = _masks(x, options)
+        init = self.initial_state(len(x))
+        if state is not None:
+            check_like(state, init, "The given state", "Pass None, or what the layer returned.")
+            init = state
+        valid, restart = _masks(x, options, self.reverse)
+        if self.reverse:
+            # Padding then comes first, where the state is held.
+            x = x.flip(1)
         if valid is not None:
             x = x.masked_fill(~valid[..., None], 0)
-        init = self.initial_state(len(x)) if state is None else state
         if not x.shape[1]:
             empty = init[:, None].expand(-1, 0, *init.shape[1:])
             return (x, init, empty) if options.return_states else (x, init)
@@ -151,15 +172,16 @@ class LinePLSTM(SequenceLayer):
             hold = ~valid[:, None, :, None, None]
             t = torch.where(hold, torch.eye(t.shape[-1], dtype=t.dtype, device=t.device), t)
             s = s.masked_fill(hold, 0)
-        h, last = line_scan(q, k, v, t, s, m, d, block=self.block, init=init)
+        every = checkpoint_interval(options.checkpoint, x.shape[1])
+        h, last = self._scan((q, k, v, t, s, m, d), init, every)
         j = self.tracking
         h = torch.unflatten(h, -2, (j.outputs, j.queries)).sum(-2)  # (B, heads, T, outputs, V)
         y = self.output(self.norm(h.transpose(1, 2).flatten(-2)).flatten(-2))
         if valid is not None:
             y = y.masked_fill(~valid[..., None], 0)
-        if not options.return_states:
-            return y, last
-        return y, last, _states(t, s, k, v, init)
+        every_step = (_states(t, s, k, v, init),) if options.return_states else ()
+        y, *states = (each.flip(1) if self.reverse else each for each in (y, *every_step))
+        return (y, last, *states)
 
     def step(
         self, x: Tensor, state: State | None = None, noise: State | None = None
@@ -170,15 +192,35 @@ class LinePLSTM(SequenceLayer):
 
     def extra_repr(self) -> str:
         """The options, for `print`."""
-        return f"heads={self.heads}, transition={self.transition!r}, {self.tracking}"
+        return (
+            f"heads={self.heads}, transition={self.transition!r}, {self.tracking}, "
+            f"reverse={self.reverse}, tied={self.tied}"
+        )
+
+    def _scan(
+        self, parts: tuple[Tensor, ...], init: Tensor, every: int | None
+    ) -> tuple[Tensor, Tensor]:
+        """Outputs and C after the last step; between every so many steps, C alone is stored."""
+
+        def steps(init: Tensor, *parts: Tensor) -> tuple[Tensor, Tensor]:
+            h, last = line_scan(*parts, block=self.block, init=init, scale=self.scale)
+            return h, last.to(init.dtype)  # autocast would round what a stream hands back
+
+        if every is None:
+            return steps(init, *parts)
+        outputs = list[Tensor]()
+        for some in zip(*(torch.split(each, every, 2) for each in parts), strict=True):
+            h, init = checkpoint(steps, init, *some, use_reentrant=False)
+            outputs.append(h)
+        return torch.cat(outputs, 2), init
 
     def _vectors(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries for every (output, query), keys and values for every (key, value)."""
         j = self.tracking
         parts = torch.unflatten(self.input(x), -1, (self.heads, -1, self.width)).transpose(1, 2)
-        q, k, v = torch.split(parts, [j.queries, j.keys, j.values], -2)
+        *q, k, v = torch.split(parts, [j.queries, j.keys, j.values][int(self.tied) :], -2)
         return (
-            q.repeat(1, 1, 1, j.outputs, 1),
+            (q[0] if q else k).repeat(1, 1, 1, j.outputs, 1),
             k.repeat_interleave(j.values, -2),
             v.repeat(1, 1, 1, j.keys, 1),
         )
@@ -196,15 +238,17 @@ class LinePLSTM(SequenceLayer):
         )
 
 
-def _masks(x: Tensor, options: Options) -> tuple[Tensor | None, Tensor | None]:
-    """Which steps are valid, and at which the state is fresh, (B, T) each."""
+def _masks(x: Tensor, options: Options, reverse: bool) -> tuple[Tensor | None, Tensor | None]:
+    """Which steps are valid, and at which the state is fresh, (B, T) each, in running order."""
     batch, steps = x.shape[:2]
     valid = restart = None
     if options.lengths is not None:
         lengths = torch.as_tensor(options.lengths, device=x.device)
         valid = valid_steps(lengths, batch, steps).T
     if options.resets is not None:
-        restart = restart_steps(options.resets.to(x.device), batch, steps, reverse=False).T
+        restart = restart_steps(options.resets.to(x.device), batch, steps, reverse).T
+    if reverse:
+        valid, restart = (mask if mask is None else mask.flip(1) for mask in (valid, restart))
     return valid, restart
 
 
