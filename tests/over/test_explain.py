@@ -7,7 +7,10 @@ import torch
 
 import ostinato as ost
 from ostinato.cells import make_cell
+from ostinato.cells.lssl import LSSLCell
 from ostinato.core.errors import ArgumentError
+from ostinato.models.time.lssl_layer import LSSL
+from ostinato.models.time.plstm import LinePLSTM
 
 
 def test_it_names_the_choice_and_the_reasons():
@@ -85,6 +88,19 @@ def test_every_recurrence_of_a_model_is_listed():
     assert [entry["recurrence"] for entry in entries] == ["GRUCell", "GRUCell", "MinimalGatedCell"]
     assert [entry["chosen"] for entry in entries] == ["fused", "fused", "fused"]
     assert [entry["reverse"] for entry in entries] == [False, True, False]
+
+
+def test_layers_tell_their_form():
+    layer = LSSL(LSSLCell(1, 4))
+    (told,) = ost.explain(layer, torch.randn(2, 5, 1)).as_dict()
+    assert (told["layer"], told["requested"], told["chosen"]) == ("LSSL", "auto", "convolution")
+    first, second = ost.explain(layer, torch.randn(2, 5, 1), return_states=True).as_dict()
+    assert first["chosen"] == "recurrence"
+    assert first["forms"]["convolution"] == "it has no states of single steps to return"
+    assert second["recurrence"] == "LSSLCell"
+    text = str(ost.explain(LinePLSTM(6, 2), torch.randn(2, 5, 6)))
+    assert "LinePLSTM" in text
+    assert "chosen → blocks  up to 64 steps at once" in text
 
 
 def test_errors():

@@ -5,6 +5,7 @@ import torch
 import ostinato as ost
 from ostinato.cells import make_cell
 from ostinato.core.registry import recorded_decisions
+from ostinato.models.time.plstm import LinePLSTM
 from ostinato.train.engine_note import engine_notes
 
 
@@ -33,3 +34,9 @@ def test_an_engine_that_was_asked_for():
 def test_layers_that_are_decided_alike_share_a_line():
     layers = [ost.RNN(make_cell("GRU", 3, 4), "reference") for _ in range(2)]
     assert len(notes(*layers)) == 1
+
+
+def test_the_form_of_a_layer():
+    (told,) = notes(LinePLSTM(3, 1))
+    assert told.startswith("form blocks (up to 64 steps at once")
+    assert told.endswith("computes LinePLSTM")

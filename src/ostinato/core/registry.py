@@ -14,6 +14,7 @@ import torch
 
 from ostinato.core.errors import EngineError, nearest
 from ostinato.core.estimate import Estimate, Estimating, on_device
+from ostinato.core.form import FormDecision
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.state import State
 
@@ -80,7 +81,9 @@ class Decision:
 
 
 _ENGINES: dict[str, Engine] = {}
-_RECORD: ContextVar[list[Decision] | None] = ContextVar("ostinato_decisions", default=None)
+_RECORD: ContextVar[list[Decision | FormDecision] | None] = ContextVar(
+    "ostinato_decisions", default=None
+)
 
 
 def register(engine: Engine) -> None:
@@ -204,8 +207,15 @@ def decide(recurrence: Recurrence, requested: str) -> Decision:
 def note(text: str) -> None:
     """Add to what is known of the evaluation that is under way, if anybody asked."""
     record = _RECORD.get()
-    if record:
+    if record and isinstance(record[-1], Decision):
         record[-1].notes.append(text)
+
+
+def tell_form(decision: FormDecision) -> None:
+    """Tell whoever records decisions in which form a layer computes a call."""
+    record = None if torch.compiler.is_compiling() else _RECORD.get()
+    if record is not None:
+        record.append(decision)
 
 
 def evaluate(recurrence: Recurrence, requested: str = "auto") -> tuple[State, Any]:
@@ -235,9 +245,9 @@ def evaluate(recurrence: Recurrence, requested: str = "auto") -> tuple[State, An
 
 
 @contextmanager
-def recorded_decisions() -> Iterator[list[Decision]]:
-    """Collect the decisions of every recurrence evaluated inside the block."""
-    decisions: list[Decision] = []
+def recorded_decisions() -> Iterator[list[Decision | FormDecision]]:
+    """Collect the decisions of every recurrence and layer evaluated inside the block."""
+    decisions: list[Decision | FormDecision] = []
     token = _RECORD.set(decisions)
     try:
         yield decisions

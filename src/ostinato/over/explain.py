@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ostinato.core.cell import Cell
 from ostinato.core.errors import ArgumentError
+from ostinato.core.form import FormDecision
 from ostinato.core.registry import Decision, engines, recorded_decisions
 from ostinato.core.state import describe, leaves
 from ostinato.over.time import RNN
@@ -23,32 +24,18 @@ class Explanation:
     """The decisions made in one call; `print` it, or take `as_dict()`.
 
     Attributes:
-        decisions: one for every recurrence that the call evaluated, in their order.
-        anatomies: of each, its step taken apart, or why that cannot be done.
+        decisions: one for every recurrence that the call evaluated, in their order, and for
+            every layer that chose among forms of its own, before what it evaluated.
+        anatomies: of each recurrence, its step taken apart, or why that cannot be done; None of
+            a layer.
     """
 
-    decisions: tuple[Decision, ...]
-    anatomies: tuple[Anatomy | str, ...]
+    decisions: tuple[Decision | FormDecision, ...]
+    anatomies: tuple[Anatomy | str | None, ...]
 
     def as_dict(self) -> list[dict[str, Any]]:
-        """The same as plain data: a list with one entry for each recurrence."""
-        return [
-            {
-                "recurrence": d.recurrence.name,
-                "inputs": describe(d.recurrence.xs),
-                "state": describe(d.recurrence.init),
-                "steps": d.recurrence.steps,
-                "reverse": d.recurrence.reverse,
-                "requested": d.requested,
-                "chosen": d.chosen,
-                "engines": d.reasons,
-                "passed over": d.doubts,
-                **({"notes": d.notes} if d.notes else {}),
-                **({"microseconds": _microseconds(d)} if d.estimates else {}),
-                **({"untraced": anatomy} if isinstance(anatomy, str) else anatomy.as_dict()),
-            }
-            for d, anatomy in zip(self.decisions, self.anatomies, strict=True)
-        ]
+        """The same as plain data: a list with one entry for each decision."""
+        return list(map(_plain, self.decisions, self.anatomies))
 
     def __str__(self) -> str:
         return "\n\n".join(map(_paragraph, self.decisions, self.anatomies))
@@ -83,7 +70,28 @@ def explain(recurrent: nn.Module, x: Any = None, **call: Any) -> Explanation:
             f"{type(recurrent).__name__} evaluated no recurrence in this call. Pass an "
             "ost.Cell, a layer over time, or a module that runs one."
         )
-    return Explanation(tuple(decisions), tuple(dissect(d.recurrence) for d in decisions))
+    anatomies = (dissect(d.recurrence) if isinstance(d, Decision) else None for d in decisions)
+    return Explanation(tuple(decisions), tuple(anatomies))
+
+
+def _plain(d: Decision | FormDecision, anatomy: Anatomy | str | None) -> dict[str, Any]:
+    if isinstance(d, FormDecision):
+        return d.as_dict()
+    assert anatomy is not None
+    return {
+        "recurrence": d.recurrence.name,
+        "inputs": describe(d.recurrence.xs),
+        "state": describe(d.recurrence.init),
+        "steps": d.recurrence.steps,
+        "reverse": d.recurrence.reverse,
+        "requested": d.requested,
+        "chosen": d.chosen,
+        "engines": d.reasons,
+        "passed over": d.doubts,
+        **({"notes": d.notes} if d.notes else {}),
+        **({"microseconds": _microseconds(d)} if d.estimates else {}),
+        **({"untraced": anatomy} if isinstance(anatomy, str) else anatomy.as_dict()),
+    }
 
 
 def _microseconds(decision: Decision) -> dict[str, float]:
@@ -101,7 +109,10 @@ def _example(recurrent: nn.Module) -> Tensor:
     return like.new_zeros(8, 128, size)
 
 
-def _paragraph(decision: Decision, anatomy: Anatomy | str) -> str:
+def _paragraph(decision: Decision | FormDecision, anatomy: Anatomy | str | None) -> str:
+    if isinstance(decision, FormDecision):
+        return str(decision)
+    assert anatomy is not None
     r, known = decision.recurrence, engines()
     parameters = sum(p.numel() for p in r.cell.parameters()) if r.cell is not None else None
     masks = [name for name in ("valid", "restart", "checkpoint") if getattr(r, name) is not None]

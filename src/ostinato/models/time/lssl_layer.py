@@ -14,6 +14,8 @@ from torch import Tensor
 from ostinato.cells.lssl import LSSLCell
 from ostinato.cells.tridiagonal_inverse import TridiagonalInverse
 from ostinato.core.errors import ArgumentError, EngineError
+from ostinato.core.form import Form, FormDecision
+from ostinato.core.registry import tell_form
 from ostinato.core.sequence import valid_steps
 from ostinato.core.state import State, check_like
 from ostinato.models.time.krylov import advance, convolve, final_state, krylov
@@ -82,7 +84,13 @@ class LSSL(SequenceLayer):
             raise EngineError(
                 f"The convolution cannot honour the call: {obstacle}. Use mode='auto'."
             )
-        if self.mode == "recurrence" or obstacle:
+        taken = "recurrence" if self.mode == "recurrence" or obstacle else "convolution"
+        forms = {
+            "convolution": Form("all steps at once, by Fourier transforms", obstacle),
+            "recurrence": Form("step by step, on an engine"),
+        }
+        tell_form(FormDecision(type(self).__name__, x, state, self.mode, taken, forms))
+        if taken == "recurrence":
             return self.recurrence.run(x, state, options)
         if state is not None:
             action = "Pass None, or what the layer returned."

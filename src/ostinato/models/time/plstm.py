@@ -25,7 +25,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ostinato.core.errors import ArgumentError
+from ostinato.core.form import Form, FormDecision
 from ostinato.core.recurrence import checkpoint_interval
+from ostinato.core.registry import tell_form
 from ostinato.core.sequence import restart_steps, valid_steps
 from ostinato.core.state import State, check_like
 from ostinato.engines.parallel.affine import affine_scan
@@ -153,6 +155,8 @@ class LinePLSTM(SequenceLayer):
         if state is not None:
             check_like(state, init, "The given state", "Pass None, or what the layer returned.")
             init = state
+        forms = {"blocks": Form(f"up to {self.block} steps at once, as one masked attention")}
+        tell_form(FormDecision(type(self).__name__, x, state, "blocks", "blocks", forms))
         valid, restart = _masks(x, options, self.reverse)
         if self.reverse:
             # Padding then comes first, where the state is held.
