@@ -8,16 +8,19 @@ import torch
 from ostinato.core.errors import ArgumentError
 from ostinato.tasks.arrow_pointing import ArrowPointingTask
 from ostinato.tasks.seeds import generator_at
+from ostinato.tasks.task import Values
 
 
 def test_pictures_are_black_on_white_and_a_function_of_the_step():
-    task = ArrowPointingTask(64, 0.25, seed=2)
+    task = ArrowPointingTask(64, 0.25, "image", seed=2)
     batch = task.batch(4, 8)
     assert batch.inputs.shape == (8, 64, 64, 1)
     assert batch.inputs.min() == 0
     assert batch.inputs.max() == 1
     assert (batch.inputs > 0.99).float().mean() > 0.85
-    assert batch.inputs.equal(ArrowPointingTask(64, 0.25, seed=2).batch(4, 8).inputs)
+    rows = ArrowPointingTask(64, 0.25, seed=2)
+    assert rows.batch(4, 8).inputs.equal(batch.inputs.squeeze(-1))
+    assert (rows.inputs, task.inputs) == (Values(64), Values(1))
 
 
 @pytest.mark.parametrize("side", [192, 384])
@@ -35,7 +38,7 @@ def test_scenes_keep_their_distances(side):
 def test_disc_and_arrow_are_where_the_scene_says():
     task = ArrowPointingTask(192)
     scene = task._scene(generator_at(7), 4)
-    picture = task.draw(generator_at(7), 4).inputs[..., 0]
+    picture = task.draw(generator_at(7), 4).inputs
     axis = torch.arange(192.0) + 0.5
     for k in range(4):
         away = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), -1) - scene.disc[k]
@@ -50,3 +53,5 @@ def test_disc_and_arrow_are_where_the_scene_says():
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ArgumentError, match=r"180 pixels or more along a side; got side=100"):
         ArrowPointingTask(100)
+    with pytest.raises(ArgumentError, match=r"no order 'images'\. Did you mean 'image'"):
+        ArrowPointingTask(order="images")

@@ -43,6 +43,7 @@ _TASKS = {
     "cart_pole": ("ostinato.tasks.cart_pole", "CartPoleTask"),
     "gymnasium": ("ostinato.tasks.gymnasium_control", "GymnasiumTask"),
     "reber": ("ostinato.tasks.reber", "ReberTask"),
+    "arrow_pointing": ("ostinato.tasks.arrow_pointing", "ArrowPointingTask"),
     "match_to_sample": ("ostinato.tasks.match_to_sample", "MatchToSampleTask"),
 }
 

@@ -18,7 +18,7 @@ import torch
 from torch import Generator, Tensor
 
 from ostinato.core.errors import ArgumentError
-from ostinato.tasks.arguments import require_at_least
+from ostinato.tasks.arguments import require_at_least, require_one_of
 from ostinato.tasks.arrow import Arrows, draw_arrows
 from ostinato.tasks.generated import GeneratedTask
 from ostinato.tasks.task import Batch, Symbols, Values
@@ -29,42 +29,50 @@ _MARGIN, _SMALLEST, _LARGEST, _HEAD, _SPREAD = 30, 15, 30, 2.5, 0.5
 
 
 class ArrowPointingTask(GeneratedTask):
-    """Pictures (B, S, S, 1) in [0, 1], and whether the arrow points at the disc.
+    """Pictures in [0, 1], and whether the arrow points at the disc.
 
-    Guessing scores 0.5. The paper trains on 192 pixels and tests on 192 and 384. The inputs are
-    pictures, for models of images: it is not among the tasks of sequence models.
+    Guessing scores 0.5. The paper trains on 192 pixels and tests on 192 and 384.
 
     Args:
         side: S, pixels along each side.
         scale: of all shapes and of the margin, for smaller pictures.
+        order: "rows", a sequence of S steps of S pixels, or "image", (B, S, S, 1) for models of
+            images.
         seed: what all batches derive from.
         held_out_sequences: the size of the held-out set.
 
     Raises:
-        ArgumentError: if the shapes do not fit into the picture.
+        ArgumentError: if the shapes do not fit into the picture, or there is no such order.
     """
 
     name = "arrow_pointing"
-    inputs, outputs = Values(1), Symbols(2)
+    outputs = Symbols(2)
     per_step = False
     metric = "accuracy"
     higher_is_better = True
 
     def __init__(
-        self, side: int = 192, scale: float = 1.0, seed: int = 0, held_out_sequences: int = 5000
+        self,
+        side: int = 192,
+        scale: float = 1.0,
+        order: str = "rows",
+        seed: int = 0,
+        held_out_sequences: int = 5000,
     ) -> None:
         super().__init__(seed, held_out_sequences)
         require_at_least(0.01, scale=scale)
+        require_one_of(("rows", "image"), order=order)
         least = scale * (2 * _MARGIN + 4 * _LARGEST)
         if side < least:
             raise ArgumentError(
                 f"Shapes of scale {scale} need pictures of {least:g} pixels or more along a side; "
                 f"got side={side}."
             )
-        self.side, self.scale = side, scale
+        self.side, self.scale, self.order = side, scale, order
+        self.inputs = Values(1 if order == "image" else side)
 
     def draw(self, generator: Generator, batch_size: int) -> Batch:
-        """Pictures (B, S, S, 1) and targets (B,)."""
+        """Pictures (B, S, S), or (B, S, S, 1) as images, and targets (B,)."""
         scene = self._scene(generator, batch_size)
         length = self._between(generator, batch_size, _SMALLEST, _LARGEST)
         width = self._between(generator, batch_size, 2, 3)
@@ -80,12 +88,12 @@ class ArrowPointingTask(GeneratedTask):
         edges = [_to_stroke(pixels, *ends) - width[:, None] / 2 for ends in strokes]
         edges.append(torch.cdist(scene.disc, pixels) - scene.radius[:, None])
         nearest = torch.stack(edges).amin(0)
-        white = (nearest + 0.5).clamp(0, 1)
-        return Batch(white.view(batch_size, self.side, self.side, 1), scene.label)
+        white = (nearest + 0.5).clamp(0, 1).view(batch_size, self.side, self.side)
+        return Batch(white.unsqueeze(-1) if self.order == "image" else white, scene.label)
 
     def describe(self) -> dict[str, Any]:
-        """The seed, the sizes and what guessing scores."""
-        sizes = {"side": self.side, "scale": self.scale}
+        """The seed, the sizes, the order and what guessing scores."""
+        sizes = {"side": self.side, "scale": self.scale, "order": self.order}
         return {"seed": self.seed, **sizes, "guessing": {"accuracy": 0.5}}
 
     def _scene(self, generator: Generator, count: int) -> Arrows:
