@@ -56,15 +56,71 @@ def oriented_scan(
             is one masked attention over the X·Y cells.
         scale: of the queries; None: K^{−1/2}.
     """
-    turned = gates.map(flipped)
-    turned = Block(**{**vars(turned), "g": torch.zeros_like(turned.g)})
-    own = direct * (q @ k.mT) * (q.shape[-1] ** -0.5 if scale is None else scale)
     if block is None:
-        return _attend(q, k, v, _summed(turned), scale) + own @ v
-    turns = gates.g.shape[-5]
+        return _attend(q, k, v, _summed(_turned(gates)), scale) + _own(q, k, v, direct, scale)
+    return oriented_run(q, k, v, gates, direct, block=block, scale=scale)[0]
+
+
+def oriented_run(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    gates: Block,
+    direct: Tensor,
+    *,
+    block: tuple[int, int] | None = None,
+    left: Tensor | None = None,
+    up: Tensor | None = None,
+    scale: float | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same as `oriented_scan`, of a part of a grid: with what enters it and what leaves it.
+
+    Args:
+        q: queries, and k, v, gates, direct and scale as for `oriented_scan`.
+        k: keys.
+        v: values.
+        gates: of the orientations.
+        direct: what cells read of themselves.
+        block: as in `grid_scan`; None: the whole grid.
+        left: what enters where each orientation begins along x (..., O, Y, J, K, V), in the order
+            of the grid; None: zero.
+        up: what enters where it begins along y (..., O, X, J, K, V).
+        scale: of the queries.
+
+    Returns:
+        The sum (..., X, Y, W, V), and what leaves where each orientation ends along x and along
+        y, like `left` and `up`.
+    """
+    turns, cells = gates.g.shape[-5], gates.g.shape[-4:-2]
+    if block is None:
+        side = 1 << max(cells).bit_length()
+        block = side, side
     qs, ks, vs = (flipped(_repeated(part, turns)) for part in (q, k, v))
-    y = grid_scan(qs, ks, vs, turned, block=block, scale=scale)[0]
-    return flipped(y).sum(-5) + own @ v
+    borders = {"left": _side(left, "y"), "up": _side(up, "x")}
+    y, right, down = grid_scan(qs, ks, vs, _turned(gates), block=block, scale=scale, **borders)
+    whole = flipped(y).sum(-5) + _own(q, k, v, direct, scale)
+    return whole, _turned_side(right, "y"), _turned_side(down, "x")
+
+
+def _turned(gates: Block) -> Block:
+    turned = gates.map(flipped)
+    return Block(**{**vars(turned), "g": torch.zeros_like(turned.g)})
+
+
+def _own(q: Tensor, k: Tensor, v: Tensor, direct: Tensor, scale: float | None) -> Tensor:
+    """What cells read of what they write themselves."""
+    own: Tensor = direct * (q @ k.mT) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    return own @ v
+
+
+def _side(states: Tensor | None, axis: str) -> Tensor | None:
+    return None if states is None else _turned_side(states, axis)
+
+
+def _turned_side(states: Tensor, axis: str) -> Tensor:
+    """The states of a side along an axis (..., O, cells, J, K, V), flipped with the grid."""
+    parts = zip(states.unbind(-5), FLIPS, strict=False)
+    return torch.stack([part.flip(-4) if axis in flip else part for part, flip in parts], -5)
 
 
 def _repeated(x: Tensor, orientations: int) -> Tensor:

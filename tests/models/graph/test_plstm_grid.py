@@ -8,6 +8,7 @@ import torch
 from ostinato.core.errors import ArgumentError, ShapeError
 from ostinato.models.graph.plstm_gates import GateOptions
 from ostinato.models.graph.plstm_grid import GridPLSTM
+from ostinato.models.tracking import Tracking
 
 
 def layer_of(mode="P", block=None, **options):
@@ -29,6 +30,43 @@ def test_blocks_of_any_size_give_the_same_values_and_gradients(mode):
         results.append((y, *torch.autograd.grad(y.sin().sum(), list(layer.parameters()))))
     torch.testing.assert_close(results[1], results[0], rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(results[2], results[0], rtol=1e-9, atol=1e-12)
+
+
+TRACKING = Tracking(states=2, keys=2, values=3, queries=2, outputs=2)
+
+
+@pytest.mark.parametrize("mode", "PD")
+def test_states_that_mix_agree_in_all_blocks_and_stay_bounded(mode):
+    options = {"tracking": TRACKING, "transition": "householder", "scale": 1.0, "tied": True}
+    x, layers = grid(2, 3, 5), [layer_of(mode, block, **options) for block in (None, (2, 2))]
+    torch.testing.assert_close(layers[0](x), layers[1](x), rtol=1e-9, atol=1e-12)
+    assert all(p.grad is None for p in layers[0].parameters())
+    layers[0](x).square().sum().backward()
+    assert all(p.grad.abs().sum() > 0 for p in layers[0].parameters())
+    gates = layers[0].gates(x)
+    norms = [torch.linalg.matrix_norm(t, 2) for t in (gates.t_rl, gates.t_dl)]
+    assert gates.t_rl.shape[-2:] == (2, 2)
+    assert sum(norms).max() <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("block", [None, (1, 2)])
+def test_a_grid_can_be_run_in_parts(block):
+    layer, x = layer_of("D", block, tracking=TRACKING, transition="svd"), grid(2, 5, 3)
+    first, second = x[:, :2], x[:, 2:]
+    ahead, back = entering(layer.run(first)[1], 0, 2), entering(layer.run(second)[1], 1, 3)
+    parts = layer.run(first, back)[0], layer.run(second, ahead)[0]
+    torch.testing.assert_close(torch.cat(parts, 1), layer(x))
+    upper, lower = x[:, :, :1], x[:, :, 1:]
+    ahead, back = entering(layer.run(upper)[2], 0, 1), entering(layer.run(lower)[2], 2, 3)
+    parts = layer.run(upper, up=back)[0], layer.run(lower, up=ahead)[0]
+    torch.testing.assert_close(torch.cat(parts, 2), layer(x))
+
+
+def entering(states, *orientations):
+    """Of what leaves one part, the orientations that go on in the other."""
+    kept = torch.zeros_like(states)
+    kept[:, :, list(orientations)] = states[:, :, list(orientations)]
+    return kept
 
 
 def test_with_four_orientations_every_cell_reads_all_and_with_one_what_lies_before():

@@ -8,6 +8,9 @@ The gates of each orientation and head::
 
     s, m = σ(w·x + b),   τ = tanh(5 (w·x + b)),   α = σ(w·x / (2 D) + b),   b_α from −2 to 2
 
+With several states in a head (`Tracking`), τ is a matrix that lengthens no vector
+(`stable_transition`), and s and m are matrices too.
+
 P: what enters a cell is shared out, so that the sum over its ways is at most 1. D: without one of
 the two turns there is one path from edge to edge. Both keep long distances stable, on their own.
 
@@ -26,6 +29,8 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.core.errors import ArgumentError, nearest
+from ostinato.models.time.stable_transition import stable_transition, transition_numbers
+from ostinato.models.tracking import Tracking
 from ostinato.over.block import Block
 
 __papers__ = ("plstm",)
@@ -87,14 +92,16 @@ class GridGates(nn.Module):
         mode: "P" or "D".
         orientations: 1 to 4.
         options: see `GateOptions`; None: its defaults.
+        tracking: states, keys, values, queries and outputs of a head; None: one each.
+        transition: form of τ, see `stable_transition`.
         device: of the parameters.
         dtype: of the parameters.
 
-    Shapes: gates (B, heads, orientations, X, Y, 1, 1), their direct part zero.
+    Shapes: gates (B, heads, orientations, X, Y, ·, ·), their direct part zero.
 
     Raises:
-        ArgumentError: if there is no such mode, it does not read one of the options, or the sizes
-            do not fit.
+        ArgumentError: if there is no such mode or transition, the mode does not read one of the
+            options, or the sizes do not fit.
     """
 
     def __init__(
@@ -104,22 +111,36 @@ class GridGates(nn.Module):
         mode: str = "P",
         orientations: int = 4,
         options: GateOptions | None = None,
+        tracking: Tracking | None = None,
+        transition: str = "diagonal",
         *,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         options = options or GateOptions()
-        self.mode, self.options = mode, options
+        self.mode, self.options, self.transition = mode, options, transition
+        self.tracking = j = tracking or Tracking()
         _check(size, heads, mode, orientations, options)
         parts = orientations * heads if options.block_diagonal else 1
-        kinds = _KINDS[mode]
-        shape = len(kinds), orientations, heads
+        kinds, numbers = (
+            _KINDS[mode],
+            {
+                "source": j.states * j.written,
+                "mark": j.read * j.states,
+                "transition": transition_numbers(transition, j.states),
+                "angle": 1,
+            },
+        )
+        self.sizes = [numbers[kind] for kind in kinds]
+        shape = sum(self.sizes), orientations, heads
         self.bias = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-        for row, kind in zip(self.bias.data, kinds, strict=True):
-            row.fill_(_BIAS[kind])
-            if kind == "angle":
-                row.copy_(torch.linspace(-2, 2, heads).expand(orientations, -1))
+        for rows, kind in zip(torch.split(self.bias.data, self.sizes), kinds, strict=True):
+            rows.fill_(_BIAS[kind])
+            if kind == "transition":
+                rows[: -j.states].normal_(std=0.1)
+            elif kind == "angle":
+                rows.copy_(torch.linspace(-2, 2, heads).expand(1, orientations, -1))
         self.weight = None
         if options.weights:
             weight = torch.empty(*shape, size // parts, device=device, dtype=dtype)
@@ -133,8 +154,9 @@ class GridGates(nn.Module):
 
     def forward(self, x: Tensor) -> Block:
         """(B, X, Y, D) to the gates."""
-        affine = self._affine(x)[..., None, None]
-        return self._beam(*affine) if self.mode == "P" else self._diffusion(*affine)
+        affine = torch.split(self._affine(x).movedim(0, -1), self.sizes, -1)
+        parts = map(self._matrix, _KINDS[self.mode], affine)
+        return self._beam(*parts) if self.mode == "P" else self._diffusion(*parts)
 
     def extra_repr(self) -> str:
         """The mode and the options, for `print`."""
@@ -150,28 +172,38 @@ class GridGates(nn.Module):
         weight: Tensor = self.weight
         if self.mode == "P":
             # The direction of a beam follows the input slowly.
-            slow = weight.new_tensor([1, 1, 1, 0.5 / x.shape[-1]])
-            weight = weight * slow[:, None, None, None]
+            weight = torch.cat([weight[:-1], weight[-1:] * (0.5 / x.shape[-1])])
         if not self.options.block_diagonal:
             return torch.einsum("bxyc,gohc->gbhoxy", x, weight) + bias
         parts = torch.unflatten(x, -1, (*self.bias.shape[1:], -1))
         return torch.einsum("bxyohc,gohc->gbhoxy", parts, weight) + bias
 
-    def _beam(self, source: Tensor, mark: Tensor, transition: Tensor, angle: Tensor) -> Block:
-        share, t, s = angle.sigmoid(), torch.tanh(5 * transition), source.sigmoid()
-        m = mark.sigmoid()
+    def _matrix(self, kind: str, numbers: Tensor) -> Tensor:
+        """Numbers (..., n) as the matrices of a kind of gates (..., ·, ·)."""
+        j = self.tracking
+        if kind == "transition":
+            return stable_transition(self.transition, numbers, j.states)
+        columns = {"source": j.written, "mark": j.states, "angle": 1}[kind]
+        return torch.unflatten(numbers.sigmoid(), -1, (-1, columns))
+
+    def _beam(self, s: Tensor, m: Tensor, t: Tensor, share: Tensor) -> Block:
         right, down = share * t, (1 - share) * t
         s_r, s_d = share * s, (1 - share) * s
         if self.options.code_compat:
-            down, s_d = 1 - right, 1 - s_r
-        return Block(right, right, down, down, s_r, s_d, m, m, torch.zeros_like(m))
+            one = torch.eye(t.shape[-1], dtype=t.dtype, device=t.device)
+            down, s_d = one - right, 1 - s_r
+        return Block(right, right, down, down, s_r, s_d, m, m, _nothing(m, s))
 
     def _diffusion(self, s_r: Tensor, s_d: Tensor, m_l: Tensor, m_u: Tensor, *t: Tensor) -> Block:
-        right, down, turn = (torch.tanh(5 * each) for each in t)
+        right, down, turn = t
         none = torch.zeros_like(turn)
         t_ru, t_dl = (turn, none) if self.options.chirality == "L" else (none, turn)
-        sources = s_r.sigmoid(), s_d.sigmoid()
-        return Block(right, t_ru, t_dl, down, *sources, m_l.sigmoid(), m_u.sigmoid(), none)
+        return Block(right, t_ru, t_dl, down, s_r, s_d, m_l, m_u, _nothing(m_l, s_r))
+
+
+def _nothing(mark: Tensor, source: Tensor) -> Tensor:
+    """A direct gate of zeros (..., W, U)."""
+    return mark.new_zeros(*mark.shape[:-1], source.shape[-1])
 
 
 def _check(size: int, heads: int, mode: str, orientations: int, options: GateOptions) -> None:

@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from ostinato.core.errors import ArgumentError, ShapeError
 from ostinato.models.graph.plstm_gates import GateOptions, GridGates
 from ostinato.models.head_rms_norm import HeadRMSNorm
-from ostinato.over.orientation import oriented_scan
+from ostinato.models.tracking import Tracking
+from ostinato.over.block import Block
+from ostinato.over.orientation import oriented_run, oriented_scan
 
 __papers__ = ("plstm",)
 
@@ -36,13 +38,16 @@ class GridPLSTM(nn.Module):
         orientations: from how many corners; 4 in the paper.
         gates: how gates are computed; None: as in the paper.
         tied: let queries be the keys.
+        tracking: states, keys, values, queries and outputs of a head; None: one each.
+        transition: form of T between the states, see `stable_transition`.
+        scale: of the queries; None: K^{−1/2}.
         block: cells along x and y that are computed together; None: all, as one masked attention,
             which takes (X·Y)² numbers for every head.
         device: of the parameters.
         dtype: of the parameters.
 
     Raises:
-        ArgumentError: if the heads do not divide D.
+        ArgumentError: if the heads do not divide D, or as by `GridGates`.
     """
 
     def __init__(
@@ -54,6 +59,9 @@ class GridPLSTM(nn.Module):
         orientations: int = 4,
         gates: GateOptions | None = None,
         tied: bool = False,
+        tracking: Tracking | None = None,
+        transition: str = "diagonal",
+        scale: float | None = None,
         block: tuple[int, int] | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -63,29 +71,60 @@ class GridPLSTM(nn.Module):
             raise ArgumentError(f"heads must divide the size {size}; got heads={heads}.")
         on: dict[str, Any] = {"device": device, "dtype": dtype}
         self.size, self.heads, self.tied, self.block = size, heads, tied, block
-        self.gates = GridGates(size, heads, mode, orientations, gates or GateOptions(), **on)
-        self.direct = nn.Parameter(torch.full((heads, 1, 1, 1, 1), -6.0, **on))
-        self.input = nn.Linear(size, (2 if tied else 3) * size, False, **on)
-        self.norm = HeadRMSNorm(heads, size // heads, **on)
-        self.output = nn.Linear(size, size, False, **on)
+        self.tracking, self.scale = tracking or Tracking(), scale
+        j, self.vectors = self.tracking, self.tracking.vectors(tied)
+        self.gates = GridGates(size, heads, mode, orientations, gates, j, transition, **on)
+        self.direct = nn.Parameter(torch.full((heads, 1, 1, j.read, j.written), -6.0, **on))
+        self.input = nn.Linear(size, sum(self.vectors) * size, False, **on)
+        self.norm = HeadRMSNorm(heads, size // heads * j.outputs, **on)
+        self.output = nn.Linear(size * j.outputs, size, False, **on)
         for linear in (self.input, self.output):
             small_normal(linear)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, X, Y, D) to (B, X, Y, D)."""
+        h = oriented_scan(*self._parts(x), block=self.block, scale=self.scale)
+        return self._mixed(h)
+
+    def run(
+        self, x: Tensor, left: Tensor | None = None, up: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The outputs, and what leaves the grid, so that a larger one can be run in parts.
+
+        Args:
+            x: (B, X, Y, D).
+            left: what enters the orientations that run to the right from the left, and the others
+                from the right, (B, heads, orientations, Y, J, K, V); None: zero.
+            up: what enters those that run down from above, and the others from below,
+                (B, heads, orientations, X, J, K, V); None: zero.
+
+        Returns:
+            Outputs (B, X, Y, D), and what leaves at the opposite sides, as `left` and `up`.
+        """
+        h, right, down = oriented_run(
+            *self._parts(x), block=self.block, left=left, up=up, scale=self.scale
+        )
+        return self._mixed(h), right, down
+
+    def _parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Block, Tensor]:
+        """Queries, keys, values (B, heads, X, Y, ·, K), gates, and the direct gate."""
         if x.dim() != 4 or x.shape[-1] != self.size:
             raise ShapeError(f"x must be (B, X, Y, {self.size}); got {list(x.shape)}.")
         parts = torch.unflatten(self.input(x), -1, (-1, self.heads, self.size // self.heads))
-        k, v, *q = (part.movedim(3, 1).unsqueeze(-2) for part in parts.unbind(3))
-        y = oriented_scan(
-            q[0] if q else k, k, v, self.gates(x), self.direct.sigmoid(), block=self.block
-        )
-        mixed: Tensor = self.output(self.norm(y.squeeze(-2).movedim(1, 3)).flatten(-2))
+        k, v, *q = torch.split(parts.movedim(4, 1), list(self.vectors), -2)
+        vectors = self.tracking.paired(q[0] if q else k, k, v)
+        return *vectors, self.gates(x), self.direct.sigmoid()
+
+    def _mixed(self, h: Tensor) -> Tensor:
+        """What is read (B, heads, X, Y, W, V), as outputs (B, X, Y, D)."""
+        heads = self.tracking.summed(h).flatten(-2).movedim(1, 3)
+        mixed: Tensor = self.output(self.norm(heads).flatten(-2))
         return mixed
 
     def extra_repr(self) -> str:
         """The options, for `print`."""
-        return f"{self.size}, heads={self.heads}, tied={self.tied}, block={self.block}"
+        facts = f"{self.size}, heads={self.heads}, tied={self.tied}, block={self.block}"
+        return f"{facts}, {self.tracking}"
 
 
 def small_normal(linear: nn.Linear) -> None:

@@ -17,7 +17,6 @@ Transition Mark networks", NeurIPS, arXiv 2506.11997.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -33,37 +32,11 @@ from ostinato.core.state import State, check_like
 from ostinato.engines.parallel.affine import affine_scan
 from ostinato.models.head_rms_norm import HeadRMSNorm
 from ostinato.models.time.stable_transition import stable_transition, transition_numbers
+from ostinato.models.tracking import Tracking
 from ostinato.over.grid import line_scan
 from ostinato.over.layer import Options, SequenceLayer
 
 __papers__ = ("plstm",)
-
-
-@dataclass(frozen=True)
-class Tracking:
-    """How many states, keys, values, queries and outputs a head has at every step.
-
-    Attributes:
-        states: J of T, of the carried state.
-        keys: of S.
-        values: of S.
-        queries: of M.
-        outputs: of M.
-
-    Raises:
-        ArgumentError: if one of them is below 1.
-    """
-
-    states: int = 1
-    keys: int = 1
-    values: int = 1
-    queries: int = 1
-    outputs: int = 1
-
-    def __post_init__(self) -> None:
-        for name, count in vars(self).items():
-            if count < 1:
-                raise ArgumentError(f"{name} must be at least 1; got {count!r}.")
 
 
 class LinePLSTM(SequenceLayer):
@@ -107,10 +80,6 @@ class LinePLSTM(SequenceLayer):
             raise ArgumentError(f"heads must divide the size {size}; got heads={heads}.")
         on: dict[str, Any] = {"device": device, "dtype": dtype}
         self.tracking = j = tracking or Tracking()
-        if tied and j.queries != j.keys:
-            raise ArgumentError(
-                f"Queries can be the keys where they are as many; got {j.queries} and {j.keys}."
-            )
         self.heads, self.width, self.transition, self.block = (
             heads,
             size // heads,
@@ -118,13 +87,12 @@ class LinePLSTM(SequenceLayer):
             block,
         )
         self.reverse, self.tied, self.scale = reverse, tied, scale
-        vectors = j.keys + j.values + (0 if tied else j.queries)
-        self.input = nn.Linear(size, size * vectors, False, **on)
+        self.input = nn.Linear(size, size * sum(j.vectors(tied)), False, **on)
         self.sizes = (
             transition_numbers(transition, j.states),
-            j.states * j.keys * j.values,
-            j.outputs * j.queries * j.states,
-            j.outputs * j.queries * j.keys * j.values,
+            j.states * j.written,
+            j.read * j.states,
+            j.read * j.written,
         )
         self.gates = nn.Linear(size, heads * sum(self.sizes), **on)
         self.norm = HeadRMSNorm(heads, self.width * j.outputs, **on)
@@ -178,8 +146,7 @@ class LinePLSTM(SequenceLayer):
             s = s.masked_fill(hold, 0)
         every = checkpoint_interval(options.checkpoint, x.shape[1])
         h, last = self._scan((q, k, v, t, s, m, d), init, every)
-        j = self.tracking
-        h = torch.unflatten(h, -2, (j.outputs, j.queries)).sum(-2)  # (B, heads, T, outputs, V)
+        h = self.tracking.summed(h)  # (B, heads, T, outputs, V)
         y = self.output(self.norm(h.transpose(1, 2).flatten(-2)).flatten(-2))
         if valid is not None:
             y = y.masked_fill(~valid[..., None], 0)
@@ -222,12 +189,9 @@ class LinePLSTM(SequenceLayer):
         """Queries for every (output, query), keys and values for every (key, value)."""
         j = self.tracking
         parts = torch.unflatten(self.input(x), -1, (self.heads, -1, self.width)).transpose(1, 2)
-        *q, k, v = torch.split(parts, [j.queries, j.keys, j.values][int(self.tied) :], -2)
-        return (
-            (q[0] if q else k).repeat(1, 1, 1, j.outputs, 1),
-            k.repeat_interleave(j.values, -2),
-            v.repeat(1, 1, 1, j.keys, 1),
-        )
+        vectors = j.vectors(self.tied)
+        *q, k, v = torch.split(parts, [*vectors[2:], *vectors[:2]], -2)
+        return j.paired(q[0] if q else k, k, v)
 
     def _gates(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """T, S, M and D as matrices (B, heads, T, ·, ·)."""
@@ -238,7 +202,7 @@ class LinePLSTM(SequenceLayer):
             stable_transition(self.transition, transition, j.states),
             torch.unflatten(source.sigmoid(), -1, (j.states, -1)),
             torch.unflatten(mark.sigmoid(), -1, (-1, j.states)),
-            torch.unflatten(direct.sigmoid(), -1, (j.outputs * j.queries, -1)),
+            torch.unflatten(direct.sigmoid(), -1, (j.read, -1)),
         )
 
 
