@@ -133,6 +133,26 @@ def test_slots_of_edges_are_another_set_of_gates(mode):
     assert model(x.float(), dag).shape == (1, 3)
 
 
+@pytest.mark.parametrize("slots", [None, 3])
+def test_queries_can_be_keys_and_gates_biases_only(slots):
+    layer, dag, x = (
+        GraphPLSTM(8, 2, slots=slots, tied=True, weights=False).double(),
+        ladder(),
+        draw(8, 8),
+    )
+    layer(x, dag).sum().backward()
+    assert all(p.grad is not None for p in layer.parameters())
+    free = GraphPLSTM(8, 2, slots=slots).double()
+    with torch.no_grad():
+        for name, parameter in free.named_parameters():
+            given = dict(layer.named_parameters()).get(name)
+            if name == "input.weight":
+                parameter.copy_(torch.cat([given[:8], given]))
+            else:
+                parameter.copy_(torch.zeros_like(parameter) if given is None else given)
+    torch.testing.assert_close(layer(x, dag), free(x, dag))
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ArgumentError, match=r"edge_size=2 and slots=3\. Leave one of them out"):
         GraphPLSTM(8, 2, edge_size=2, slots=3)

@@ -142,6 +142,15 @@ def test_queries_can_be_keys_and_have_a_scale():
     torch.testing.assert_close(tied(x)[0], layer(x)[0])
 
 
+def test_gates_can_be_biases_only():
+    layer, x = LinePLSTM(6, 2, weights=False, dtype=torch.float64), draw(2, 5, 6)
+    first, second = layer._gates(x), layer._gates(draw(2, 5, 6))
+    assert all(a.equal(b) for a, b in zip(first, second, strict=True))
+    assert layer.gates.bias.numel() == 2 * 4
+    layer(x)[0].sum().backward()
+    assert all(p.grad is not None for p in layer.parameters())
+
+
 def test_a_head_can_count_modulo_two():
     """A transition that swaps two states on a 1 is a state machine, which no decay is."""
     layer = layer_of(Tracking(states=2), "householder", block=8)

@@ -76,6 +76,8 @@ class GraphPLSTM(nn.Module):
         directions: 1, along the edges, or 2, against them as well.
         norm: of P: "in", by what leaves for each incoming edge, or "out".
         scale: s.
+        tied: let queries be the keys.
+        weights: let gates depend on the input; False: biases only.
         device: of the parameters.
         dtype: of the parameters.
 
@@ -95,6 +97,8 @@ class GraphPLSTM(nn.Module):
         directions: int = 2,
         norm: str = "in",
         scale: float = 1.0,
+        tied: bool = False,
+        weights: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -114,12 +118,12 @@ class GraphPLSTM(nn.Module):
         on: dict[str, Any] = {"device": device, "dtype": dtype}
         self.size, self.heads, self.mode = size, heads, mode
         self.edge_size, self.by, self.scale = edge_size, norm, scale
-        self.input = nn.Linear(size, 3 * size, False, **on)
+        self.input = nn.Linear(size, (2 if tied else 3) * size, False, **on)
         self.direct = nn.Parameter(torch.full((heads, 1), -5.0, **on))
         self.directions = nn.ModuleList(
-            EdgeGates(size, heads, edge_size, **on)
+            EdgeGates(size, heads, edge_size, weights=weights, **on)
             if slots is None
-            else SlotGates(size, heads, slots, **on)
+            else SlotGates(size, heads, slots, weights=weights, **on)
             for _ in range(directions)
         )
         self.norm = HeadRMSNorm(heads, size // heads, **on)
@@ -130,13 +134,15 @@ class GraphPLSTM(nn.Module):
     def forward(self, x: Tensor, dag: DAG, edge_x: Tensor | None = None) -> Tensor:
         """Nodes (N, D) and, with edge features, edges (E, F) to (N, D)."""
         z = self._checked(x, dag, edge_x)
-        q, k, v = torch.unflatten(self.input(x), -1, (3, self.heads, -1)).unbind(1)
-        h = self.direct.sigmoid() * (q * k).sum(-1, keepdim=True) * v
+        width = self.size // self.heads
+        *q, k, v = torch.unflatten(self.input(x), -1, (-1, self.heads, width)).unbind(1)
+        query = q[0] if q else k
+        h = self.direct.sigmoid() * (query * k).sum(-1, keepdim=True) * v
         kv = k.unsqueeze(-1) * v.unsqueeze(-2)
         # Against the edges only where that is asked for: turning them round takes time.
         graphs = (dag,) if len(self.directions) == 1 else (dag, dag.reversed)
         for direction, graph in zip(self.directions, graphs, strict=True):
-            h = h + self._pass(direction, graph, x, z, q, kv)
+            h = h + self._pass(direction, graph, x, z, query, kv)
         y: Tensor = self.output(self.norm(self.scale * h).flatten(1))
         return y
 
@@ -199,6 +205,8 @@ class PLSTMGraph(nn.Module):
         modes: the mode of every layer in turn.
         edge_size: features of an edge.
         slots: as for `GraphPLSTM`.
+        tied: let queries be the keys.
+        weights: of the gates.
         device: of the parameters.
         dtype: of the parameters.
     """
@@ -213,14 +221,18 @@ class PLSTMGraph(nn.Module):
         *,
         edge_size: int = 0,
         slots: int | None = None,
+        tied: bool = False,
+        weights: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         on: dict[str, Any] = {"device": device, "dtype": dtype}
+        options: dict[str, Any] = {"edge_size": edge_size, "slots": slots}
+        options |= {"tied": tied, "weights": weights}
         self.embedding, self.edge_size = embedding, edge_size
         self.layers = nn.ModuleList(
-            GraphPLSTM(size, heads, mode, edge_size=edge_size, slots=slots, **on) for mode in modes
+            GraphPLSTM(size, heads, mode, **options, **on) for mode in modes
         )
         self.norms = nn.ModuleList(nn.RMSNorm(size, eps=1e-5, **on) for _ in modes)
         self.mlps = nn.ModuleList(

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.core.errors import ArgumentError
+from ostinato.models.bias_only import BiasOnly, affine
 from ostinato.models.graph.plstm_grid import small_normal
 from ostinato.over.dag import DAG
 
@@ -39,6 +40,7 @@ class EdgeGates(nn.Module):
         size: D.
         heads: how many.
         edge_size: F, features of an edge.
+        weights: let them depend on the input; False: biases only.
         device: of the parameters.
         dtype: of the parameters.
     """
@@ -49,14 +51,15 @@ class EdgeGates(nn.Module):
         heads: int,
         edge_size: int = 0,
         *,
+        weights: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         on: dict[str, Any] = {"device": device, "dtype": dtype}
-        self.source = nn.Linear(size + edge_size, heads, **on)
-        self.mark = nn.Linear(size + edge_size, heads, **on)
-        self.transition = nn.Linear(size + 2 * edge_size, heads, **on)
+        self.source = affine(size + edge_size, heads, weights, **on)
+        self.mark = affine(size + edge_size, heads, weights, **on)
+        self.transition = affine(size + 2 * edge_size, heads, weights, **on)
         _begin(self.source, self.mark, self.transition)
         nn.init.normal_(self.transition.bias, std=10)
 
@@ -77,6 +80,7 @@ class SlotGates(nn.Module):
         size: D.
         heads: how many.
         slots: how many edges can leave a node, and enter it.
+        weights: let them depend on the input; False: biases only.
         device: of the parameters.
         dtype: of the parameters.
 
@@ -90,6 +94,7 @@ class SlotGates(nn.Module):
         heads: int,
         slots: int,
         *,
+        weights: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -98,9 +103,9 @@ class SlotGates(nn.Module):
             raise ArgumentError(f"slots must be at least 1, or None for none; got {slots!r}.")
         on: dict[str, Any] = {"device": device, "dtype": dtype}
         self.heads, self.slots = heads, slots
-        self.source = nn.Linear(size, slots * heads, **on)
-        self.mark = nn.Linear(size, slots * heads, **on)
-        self.transition = nn.Linear(size, slots * slots * heads, **on)
+        self.source = affine(size, slots * heads, weights, **on)
+        self.mark = affine(size, slots * heads, weights, **on)
+        self.transition = affine(size, slots * slots * heads, weights, **on)
         _begin(self.source, self.mark, self.transition)
         # What enters by a slot goes on through the one of the same number.
         straight = 10 * torch.eye(slots, **on).flatten().repeat_interleave(heads)
@@ -134,9 +139,9 @@ class SlotGates(nn.Module):
         return slots
 
 
-def _begin(source: nn.Linear, mark: nn.Linear, transition: nn.Linear) -> None:
-    """Begin with hardly anything written or read."""
-    for linear in (source, mark, transition):
-        small_normal(linear)
-    for linear in (source, mark):
-        nn.init.constant_(linear.bias, -5)
+def _begin(*gates: nn.Linear | BiasOnly) -> None:
+    """Begin with hardly anything written or read, by the gates of source, mark and transition."""
+    for gate, bias in zip(gates, (-5, -5, 0), strict=True):
+        if isinstance(gate, nn.Linear):
+            small_normal(gate)
+        nn.init.constant_(gate.bias, bias)

@@ -30,6 +30,7 @@ from ostinato.core.registry import tell_form
 from ostinato.core.sequence import restart_steps, valid_steps
 from ostinato.core.state import State, check_like
 from ostinato.engines.parallel.affine import affine_scan
+from ostinato.models.bias_only import affine
 from ostinato.models.head_rms_norm import HeadRMSNorm
 from ostinato.models.time.stable_transition import stable_transition, transition_numbers
 from ostinato.models.tracking import Tracking
@@ -51,6 +52,7 @@ class LinePLSTM(SequenceLayer):
         reverse: run from the last step to the first, as for `RNN`.
         tied: let queries be the keys.
         scale: of the queries; None: K^{−1/2}.
+        weights: let gates depend on the input; False: biases only.
         device: of the parameters.
         dtype: of the parameters.
 
@@ -72,6 +74,7 @@ class LinePLSTM(SequenceLayer):
         reverse: bool = False,
         tied: bool = False,
         scale: float | None = None,
+        weights: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -94,7 +97,7 @@ class LinePLSTM(SequenceLayer):
             j.read * j.states,
             j.read * j.written,
         )
-        self.gates = nn.Linear(size, heads * sum(self.sizes), **on)
+        self.gates = affine(size, heads * sum(self.sizes), weights, **on)
         self.norm = HeadRMSNorm(heads, self.width * j.outputs, **on)
         self.output = nn.Linear(size * j.outputs, size, False, **on)
         self.reset_parameters()
@@ -104,7 +107,8 @@ class LinePLSTM(SequenceLayer):
         """Begin with long memory: gates that depend on the input little, T near its bound."""
         for linear in (self.input, self.output):
             nn.init.normal_(linear.weight, std=(0.4 / linear.in_features) ** 0.5)
-        nn.init.normal_(self.gates.weight, std=0.1 * self.gates.in_features**-0.5)
+        if isinstance(self.gates, nn.Linear):
+            nn.init.normal_(self.gates.weight, std=0.1 * self.gates.in_features**-0.5)
         bias = torch.unflatten(self.gates.bias, 0, (self.heads, sum(self.sizes)))
         transition, source, mark, direct = torch.split(bias, list(self.sizes), -1)
         transition.normal_(std=0.1)
@@ -115,7 +119,7 @@ class LinePLSTM(SequenceLayer):
     def initial_state(self, batch_size: int) -> Tensor:
         """Zeros (B, heads, states, K, V)."""
         shape = self.heads, self.tracking.states, self.width, self.width
-        return self.gates.weight.new_zeros(batch_size, *shape)
+        return self.output.weight.new_zeros(batch_size, *shape)
 
     def run(self, x: Tensor, state: State | None, options: Options) -> tuple[Any, ...]:
         """Run over x (B, T, D); returns outputs, state[, states]."""
