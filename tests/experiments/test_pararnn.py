@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ostinato.core.errors import DataError
 from ostinato.experiments import (
     pararnn,
     pararnn_language,
@@ -32,6 +33,12 @@ def test_every_claim_is_measured_once_per_seed(monkeypatch, tmp_path):
     measured = pararnn.measure(scale, 1, silent)
     check_complete(measured, EXPERIMENT)
     assert len({panel.y_label for panel in measured.panels}) == len(measured.panels) == 9
+
+
+def test_a_text_that_cannot_be_read_is_told_at_once(tmp_path):
+    missing = str(tmp_path / "missing")
+    with pytest.raises(DataError, match="missing"):
+        EXPERIMENT.run(seeds=1, data=missing, track=lambda items, text: pytest.fail(text))
 
 
 @pytest.mark.slow

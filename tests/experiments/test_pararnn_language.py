@@ -6,14 +6,14 @@ import torch
 
 from ostinato.experiments import pararnn_language
 from ostinato.experiments.experiment import silent
-from ostinato.experiments.pararnn_language import Size, solves
+from ostinato.experiments.pararnn_language import Size, solves, text_task
 from ostinato.experiments.pararnn_nets import language_net
 
 
 def test_scores_are_compared_with_counted_ngrams(tmp_path):
     (tmp_path / "a.txt").write_text("to be, or not to be: that is the question. " * 200)
     size = Size(16, 1, 4, 40, 2e-2, characters=400, order=1)
-    found = pararnn_language.measure(size, 1, silent, str(tmp_path))
+    found = pararnn_language.measure(size, 1, silent, text_task(size, str(tmp_path)))
     assert set(found.values) == set(pararnn_language.CLAIMS)
     assert all(-4 < value < 0.5 for value in found.values[pararnn_language.NGRAM])
     assert all(1 <= value <= 4 for value in found.values[pararnn_language.TRAINED])

@@ -51,12 +51,14 @@ class Scale:
 
 def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
     """All parts, one after the other."""
+    # A text that cannot be read is told before minutes of training, not after.
+    text = pararnn_language.text_task(scale.language, scale.data)
     parts = (
         pararnn_parity.measure(scale.parity, seeds, track),
         pararnn_recall.measure(scale.recall, seeds, track),
         pararnn_solves.measure(scale.solves, seeds, track),
         pararnn_speed.measure(scale.speed, seeds, track),
-        pararnn_language.measure(scale.language, seeds, track, scale.data),
+        pararnn_language.measure(scale.language, seeds, track, text),
     )
     return joined(parts)
 

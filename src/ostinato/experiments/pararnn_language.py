@@ -68,16 +68,20 @@ class Size:
     order: int
 
 
-def measure(size: Size, seeds: int, track: Track, data: str | None = None) -> Measurement:
+def text_task(size: Size, data: str | None = None) -> TextTask:
+    """What is read: a text file or folder of the user's; None: the standard library."""
+    return TextTask(data, window=64, held_out_characters=size.characters)
+
+
+def measure(size: Size, seeds: int, track: Track, task: TextTask) -> Measurement:
     """Train the model with and without recurrent weights, on the seeds 0 … seeds−1.
 
     Args:
         size: of the model and its training.
         seeds: how many.
         track: shows the progress.
-        data: a text file or folder of the user's; None: the standard library.
+        task: of `text_task`.
     """
-    task = TextTask(data, window=64, held_out_characters=size.characters)
     held_out = task.texts["valid"][: size.characters]
     counted = ngram_bits(task.texts["train"], held_out, size.order)[-1]
     start = torch.from_numpy(task.vocabulary.encode(held_out[:2048])).long()
