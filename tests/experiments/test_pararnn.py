@@ -7,6 +7,7 @@ import pytest
 from ostinato.core.errors import DataError
 from ostinato.experiments import (
     pararnn,
+    pararnn_fixed,
     pararnn_language,
     pararnn_parity,
     pararnn_recall,
@@ -21,9 +22,11 @@ from .completeness import check_complete
 
 def test_every_claim_is_measured_once_per_seed(monkeypatch, tmp_path):
     monkeypatch.setattr(pararnn_parity, "LENGTHS", (4, 9))
+    monkeypatch.setattr(pararnn_fixed, "LONG", 9)
     (tmp_path / "a.txt").write_text("a short text " * 900)
     scale = Scale(
         pararnn_parity.Size(updates=1),
+        pararnn_fixed.Size(updates=1),
         pararnn_recall.Size(keep_updates=5, hop_updates=1),
         pararnn_solves.Size(lengths=(32, 64), gradient_steps=10),
         pararnn_speed.Size(lengths=(16, 32)),
@@ -32,7 +35,7 @@ def test_every_claim_is_measured_once_per_seed(monkeypatch, tmp_path):
     )
     measured = pararnn.measure(scale, 1, silent)
     check_complete(measured, EXPERIMENT)
-    assert len({panel.y_label for panel in measured.panels}) == len(measured.panels) == 9
+    assert len({panel.y_label for panel in measured.panels}) == len(measured.panels) == 10
 
 
 def test_a_text_that_cannot_be_read_is_told_at_once(tmp_path):

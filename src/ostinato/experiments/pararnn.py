@@ -9,7 +9,8 @@ linear recurrence cannot learn (`pararnn_parity`) or that need memory (`pararnn_
 against the plain loop (`pararnn_speed`); language (`pararnn_language`).
 
 Nets are trained with the engine that is fastest here, a compiled loop: on the CPU Newton's method
-beats the loop in Python, not that one. Beyond the paper, parity shows where few iterations end.
+beats the loop in Python, not that one. Beyond the paper, parity shows where few iterations end,
+and what becomes of a net whose iterations are cut at three all the same (`pararnn_fixed`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ostinato.experiments import (
+    pararnn_fixed,
     pararnn_language,
     pararnn_parity,
     pararnn_recall,
@@ -34,6 +36,7 @@ class Scale:
 
     Attributes:
         parity: of parity.
+        fixed: of parity with three iterations.
         recall: of remembering a symbol.
         solves: of the iterations at the beginning.
         speed: of the comparison with loops.
@@ -42,6 +45,7 @@ class Scale:
     """
 
     parity: pararnn_parity.Size
+    fixed: pararnn_fixed.Size
     recall: pararnn_recall.Size
     solves: pararnn_solves.Size
     speed: pararnn_speed.Size
@@ -55,6 +59,7 @@ def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
     text = pararnn_language.text_task(scale.language, scale.data)
     parts = (
         pararnn_parity.measure(scale.parity, seeds, track),
+        pararnn_fixed.measure(scale.fixed, seeds, track),
         pararnn_recall.measure(scale.recall, seeds, track),
         pararnn_solves.measure(scale.solves, seeds, track),
         pararnn_speed.measure(scale.speed, seeds, track),
@@ -68,6 +73,7 @@ EXPERIMENT = Experiment(
     title="ParaRNN: Newton's method over time, parity, memory, speed and text",
     claims=(
         *pararnn_parity.CLAIMS,
+        *pararnn_fixed.CLAIMS,
         *pararnn_recall.CLAIMS,
         *pararnn_solves.CLAIMS,
         *pararnn_speed.CLAIMS,
@@ -76,6 +82,7 @@ EXPERIMENT = Experiment(
     scales={
         "small": Scale(
             pararnn_parity.Size(updates=1000),
+            pararnn_fixed.Size(updates=800),
             pararnn_recall.Size(keep_updates=1000, hop_updates=350),
             pararnn_solves.Size(lengths=(2**8, 2**11, 2**14), gradient_steps=1000),
             pararnn_speed.Size(lengths=(2**8, 2**10, 2**12, 2**14)),
@@ -83,6 +90,7 @@ EXPERIMENT = Experiment(
         ),
         "paper": Scale(
             pararnn_parity.Size(updates=1500),
+            pararnn_fixed.Size(updates=1500),
             pararnn_recall.Size(60_000, 20_000, keep_steps=100, hop_steps=100),
             pararnn_solves.Size(tuple(2**k for k in range(8, 18)), gradient_steps=10_000),
             pararnn_speed.Size(tuple(2**k for k in range(8, 17))),
