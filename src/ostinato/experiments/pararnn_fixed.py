@@ -5,7 +5,7 @@ and on those that K = 3 iterations leave. The first is then asked at length 256 
 second by the loop. The paper takes three everywhere and tests no residual; it is enough for cells
 with bounded a, as language has them (`pararnn_solves`), but parity needs cells without a bound.
 
-Deviation: a state beyond 10⁸ begins again from the guess, so that no error is larger.
+Deviation: a state beyond 10⁸ begins again from the guess before the next iteration.
 """
 
 from __future__ import annotations
