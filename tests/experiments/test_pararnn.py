@@ -35,7 +35,7 @@ def test_every_claim_is_measured_once_per_seed(monkeypatch, tmp_path):
     )
     measured = pararnn.measure(scale, 1, silent)
     check_complete(measured, EXPERIMENT)
-    assert len({panel.y_label for panel in measured.panels}) == len(measured.panels) == 10
+    assert len({panel.y_label for panel in measured.panels}) == len(measured.panels) == 12
 
 
 def test_a_text_that_cannot_be_read_is_told_at_once(tmp_path):

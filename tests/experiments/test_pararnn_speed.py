@@ -19,8 +19,10 @@ def test_ratios_are_those_of_the_longest_sequence(monkeypatch):
 
     monkeypatch.setattr(pararnn_speed, "_pass", passed)
     found = pararnn_speed.measure(Size(lengths=(4, 8)), 2, silent)
-    assert found.values == {pararnn_speed.FASTER: [2, 2], pararnn_speed.COMPILED: [6, 6]}
-    forward, both = found.panels
+    for cell in pararnn_speed.CELLS:
+        assert found.values[pararnn_speed.FASTER[cell]] == [2, 2]
+        assert found.values[pararnn_speed.COMPILED[cell]] == [6, 6]
+    forward, both, *_ = found.panels
     assert [curve.label for curve in forward.curves] == ["loop", "Newton", "compiled loop"]
     assert forward.curves[0].x == [2, 3]
     assert 10 ** forward.curves[0].runs[0][1] == pytest.approx(2 * 10 ** both.curves[0].runs[0][1])
@@ -31,6 +33,6 @@ def test_every_side_runs_in_its_mode(mode, monkeypatch):
     ran = []
     clock = SimpleNamespace(perf_counter=lambda: ran.append(mode) or len(ran))
     monkeypatch.setattr(pararnn_speed, "time", clock)
-    found = pararnn_speed._time(Size(lengths=(3,)), 0, silent)
+    found = pararnn_speed._time("ParaLSTM", Size(lengths=(3,)), 0, silent)
     assert found[("Newton", mode)] == [1]
     assert len(ran) == 2 * (3 + 6)

@@ -13,24 +13,31 @@ from dataclasses import dataclass
 import torch
 
 from ostinato.cells import make_cell
-from ostinato.experiments.experiment import Claim, Curve, Measurement, Panel, Track
+from ostinato.experiments.experiment import Claim, Curve, Measurement, Panel, Track, joined
 from ostinato.over.time import RNN
 
 ENGINES = {"loop": "reference", "Newton": "parallel", "compiled loop": "fused"}
 MODES = ("forward", "forward+backward")
 WIDTH = 64
 
-FASTER = Claim(
-    "speed, ParaGRU 1×64, longest sequence, forward+backward: loop / Newton",
-    "up to 665 (A100)",
-    at_least=5,
-)
-COMPILED = Claim(
-    "speed, the same: Newton / compiled loop",
-    "not measured: on a GPU steps in turn leave it idle",
-    at_least=1,
-)
-CLAIMS = (FASTER, COMPILED)
+CELLS = ("ParaGRU", "ParaLSTM")
+FASTER = {
+    cell: Claim(
+        f"speed, {cell} 1×64, longest sequence, forward+backward: loop / Newton",
+        "up to 665 (A100)",
+        at_least=5,
+    )
+    for cell in CELLS
+}
+COMPILED = {
+    cell: Claim(
+        f"speed, {cell}, the same: Newton / compiled loop",
+        "not measured: on a GPU steps in turn leave it idle",
+        at_least=1,
+    )
+    for cell in CELLS
+}
+CLAIMS = (*FASTER.values(), *COMPILED.values())
 
 Seconds = dict[tuple[str, str], list[float]]
 """By side and mode, one for every length."""
@@ -48,13 +55,20 @@ class Size:
 
 
 def measure(size: Size, seeds: int, track: Track) -> Measurement:
-    """Time all sides once for each of the seeds 0 … seeds−1."""
-    found = [_time(size, seed, track) for seed in range(seeds)]
+    """Time all sides of each cell once for each of the seeds 0 … seeds−1."""
+    return joined(_measure(cell, size, seeds, track) for cell in CELLS)
+
+
+def _measure(cell: str, size: Size, seeds: int, track: Track) -> Measurement:
+    found = [_time(cell, size, seed, track) for seed in range(seeds)]
 
     def ratio(a: str, b: str) -> list[float]:
         return [times[a, MODES[1]][-1] / times[b, MODES[1]][-1] for times in found]
 
-    values = {FASTER: ratio("loop", "Newton"), COMPILED: ratio("Newton", "compiled loop")}
+    values = {
+        FASTER[cell]: ratio("loop", "Newton"),
+        COMPILED[cell]: ratio("Newton", "compiled loop"),
+    }
     exponents = [math.log2(steps) for steps in size.lengths]
     panels = []
     for mode in MODES:
@@ -62,17 +76,17 @@ def measure(size: Size, seeds: int, track: Track) -> Measurement:
             Curve(side, exponents, [[math.log10(t) for t in times[side, mode]] for times in found])
             for side in ENGINES
         ]
-        panels.append(Panel("log₂ steps", f"log₁₀ seconds, {mode}", curves))
+        panels.append(Panel("log₂ steps", f"{cell}, log₁₀ seconds, {mode}", curves))
     return Measurement(values, panels)
 
 
-def _time(size: Size, seed: int, track: Track) -> Seconds:
+def _time(name: str, size: Size, seed: int, track: Track) -> Seconds:
     torch.manual_seed(seed)
-    cell, found = make_cell("ParaGRU", WIDTH, WIDTH), Seconds()
+    cell, found = make_cell(name, WIDTH, WIDTH), Seconds()
     for engine in ENGINES.values():
         # Traced and compiled before it is timed.
         _pass(RNN(cell, engine), torch.randn(1, 16, WIDTH), MODES[1])
-    for steps in track(size.lengths, f"speed, seed {seed}"):
+    for steps in track(size.lengths, f"speed, {name}, seed {seed}"):
         x = torch.randn(1, steps, WIDTH)
         for mode in MODES:
             for side, engine in ENGINES.items():
