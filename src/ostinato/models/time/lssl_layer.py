@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ostinato.cells.lssl import LSSLCell
 from ostinato.cells.tridiagonal_inverse import TridiagonalInverse
@@ -151,7 +152,9 @@ class LSSL(SequenceLayer):
         if self.reverse:
             u = _turned(u, lengths)
         held, vectors = self.vectors(steps)
-        y = convolve(u, cell.C @ vectors) + cell.D * u[..., None]
+        # D is what the kernel holds at lag 0: beside it, it would be a pass over all steps more.
+        direct = pad(cell.D[..., None], (0, steps - 1))
+        y = convolve(u, cell.C @ vectors + direct)
         last = final_state(vectors, u if valid is None else _at_the_end(u, lengths))
         if state is not None:
             # C Ā^{t+1}, of all steps, are Krylov vectors of Āᵀ.
