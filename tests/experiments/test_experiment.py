@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -119,3 +120,24 @@ def test_data_of_the_user_reach_the_measurement():
     assert seen == [None, "folder"]
     with pytest.raises(ArgumentError, match="takes no data; got 'folder'"):
         experiment(lambda seeds: {}).run(data="folder")
+
+
+def test_several_sets_of_data_are_named():
+    @dataclass(frozen=True)
+    class Size:
+        data: Mapping[str, str | None]
+
+    seen = []
+
+    def measure(size, seeds, track):
+        seen.append(size.data)
+        return Measurement({ABOVE: [1.0]}, [])
+
+    sizes = {"small": Size({"audio": None, "images": None})}
+    with_data = Experiment("deer", "title", (ABOVE,), sizes, measure)
+    with_data.run(seeds=1, data={"images": "folder"})
+    assert seen == [{"audio": None, "images": "folder"}]
+    with pytest.raises(ArgumentError, match=r"--data.audio, --data.images; got 'folder'"):
+        with_data.run(data="folder")
+    with pytest.raises(ArgumentError, match=r"no data 'image'.*'images'"):
+        with_data.run(data={"image": "folder"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -53,6 +54,18 @@ def _around(x):
     """What linear interpolation gives an eighth of a step to both sides, on average."""
     before, after = x.roll(1, 1), x.roll(-1, 1)
     return 0.875 * x + 0.0625 * (before + after)
+
+
+def test_data_are_taken_by_name(monkeypatch):
+    asked = []
+    monkeypatch.setattr(lssl, "SpokenDigitsTask", lambda path, **_: asked.append(path))
+    monkeypatch.setattr(lssl, "MnistTask", lambda path, order, **_: asked.append((path, order)))
+    for part in ("_views", "_recall"):
+        monkeypatch.setattr(lssl, part, lambda *_: ({}, {}))
+    for part in ("_images", "_signal", "_panels"):
+        monkeypatch.setattr(lssl, part, lambda *_: {})
+    lssl.measure(replace(Scale(), data={"audio": "fsdd", "images": "mnist"}), 1, silent)
+    assert asked == ["fsdd", ("mnist", "pixels"), ("mnist", "permuted")]
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ def reproduce(
     scale: str = "small",
     seeds: int = 3,
     out: Path | None = None,
-    data: str | None = None,
+    data: str | dict[str, str] | None = None,
 ) -> None:
     """Repeat a paper's experiment and compare with its numbers.
 
@@ -26,7 +26,7 @@ def reproduce(
         seeds: how many seeds each number is measured with.
         out: the folder for JSON, CSV and picture; none: runs/reproduce/SLUG-SCALE.
         data: data of your own in the place of what the experiment generates, if it can use any:
-            a path, as its task takes it.
+            a path, as its task takes it, or `--data.NAME PATH` where it can use several sets.
     """
     experiment = find_experiment(slug)
     from ostinato.experiments.report import progress, save, show

@@ -169,7 +169,8 @@ class Experiment:
         title: the effect in one line.
         claims: what has to hold.
         scales: sizes by name; what a size consists of is known to `measure` only. An experiment
-            that can use data of the user's has a field `data` in them, a path or None.
+            that can use data of the user's has a field `data` in them: a path or None, or, for
+            several sets, these by name.
         measure: (size, seeds, track) -> Measurement, for the seeds 0 … seeds−1.
     """
 
@@ -184,7 +185,7 @@ class Experiment:
         scale: str = "small",
         seeds: int = 3,
         track: Track = silent,
-        data: str | None = None,
+        data: str | Mapping[str, str] | None = None,
     ) -> Result:
         """Measure and compare, on one thread; torch's random state is as before afterwards.
 
@@ -192,10 +193,12 @@ class Experiment:
             scale: a name in `scales`.
             seeds: how many seeds, from 0.
             track: shows the progress.
-            data: a path to data of the user's, for an experiment that can use it.
+            data: a path to data of the user's, for an experiment that can use it; paths by name
+                for one that can use several sets.
 
         Raises:
-            ArgumentError: if the scale is unknown, there is no seed, or no use for the data.
+            ArgumentError: if the scale is unknown, there is no seed, or no use for the data, or
+                they are not named where there are several, or named where there are not.
         """
         if scale not in self.scales:
             raise ArgumentError(
@@ -205,9 +208,7 @@ class Experiment:
             raise ArgumentError(f"An experiment needs 1 seed or more; got {seeds}.")
         size = self.scales[scale]
         if data is not None:
-            if not hasattr(size, "data"):
-                raise ArgumentError(f"The experiment {self.slug!r} takes no data; got {data!r}.")
-            size = replace(size, data=data)
+            size = self._with_data(size, data)
         begin = time.perf_counter()
         # The nets are small: a second thread costs more than it gives, on a busy machine far more.
         with threads(1), torch.random.fork_rng(devices=[]):
@@ -215,3 +216,20 @@ class Experiment:
         rows = [claim.row(measured.values[claim]) for claim in self.claims]
         seconds = time.perf_counter() - begin
         return Result(self.slug, scale, seeds, rows, seconds, measured.panels)
+
+    def _with_data(self, size: Any, data: str | Mapping[str, str]) -> Any:
+        """The size with paths to data of the user's."""
+        who = f"The experiment {self.slug!r}"
+        if not hasattr(size, "data"):
+            raise ArgumentError(f"{who} takes no data; got {data!r}.")
+        known = size.data
+        if not isinstance(known, Mapping):
+            if not isinstance(data, str):
+                raise ArgumentError(f"{who} takes one path to data, without a name; got {data!r}.")
+            return replace(size, data=data)
+        if isinstance(data, str):
+            names = ", ".join(f"--data.{name}" for name in known)
+            raise ArgumentError(f"{who} takes data by name, {names}; got {data!r} without one.")
+        for name in data.keys() - known.keys():
+            raise ArgumentError(f"{who} takes no data {name!r}. {nearest(name, known)}")
+        return replace(size, data={**known, **data})
