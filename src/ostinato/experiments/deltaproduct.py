@@ -83,8 +83,8 @@ EXPERIMENT = Experiment(
         "paper": Scale(
             deltaproduct_groups.Size(
                 {
-                    group: Words(enough, {128: 5000})
-                    for group, enough in {"S3": 2, "S4": 2, "A5": 2, "S5": 4}.items()
+                    group: Words(4 if group == "S5" else 2, {128: 5000})
+                    for group in ("S3", "S4", "A5", "S5", "Z60", "A4xZ5")
                 },
                 Training(128, 8, updates=5000, batch=2048, rate=1e-3),
             ),

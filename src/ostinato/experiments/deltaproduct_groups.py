@@ -2,7 +2,8 @@
 
 One layer reads elements of a group and says at every step what their product is. Two reflections
 make a rotation, so two updates track S3, and S4 and A5 too, the rotations of the cube and of the
-icosahedron; S5 takes four. One update fails on all of them, and so does any number of them if no
+icosahedron; so do Z60, turns of a plane, and A4xZ5, of which each factor takes heads of its own;
+S5 takes four. One update fails on all of them, and so does any number of them if no
 eigenvalue is negative. Words grow in training, which the paper's millions of them do not need.
 
 A head that tracks S4 turns a space of three dimensions, so its keys lie there, and β is near 2:
