@@ -30,6 +30,7 @@ from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt, Engine, engines, note
 from ostinato.core.state import State, index, leaves, map_state
 from ostinato.core.statistics import report
+from ostinato.engines import tuned
 from ostinato.engines.autocast import autocast_inside
 from ostinato.engines.fused.layout import LowerError
 from ostinato.engines.fused.verify import disagreement, rounding
@@ -81,24 +82,25 @@ class Parallel:
             return Doubt(reason, -2)
         if _unsupported(recurrence) is None:
             plan = self._planned(recurrence)
-            if isinstance(plan, Plan) and not plan.affine and not self._known(recurrence):
+            if isinstance(plan, Plan) and not plan.affine and not self._begins(plan, recurrence):
                 return Doubt("not affine in the state; Newton's method has to be asked for", -3)
         return None
 
-    def _known(self, recurrence: Recurrence) -> bool:
-        """Whether a step, not affine, is known to be solved on a device.
+    def _begins(self, plan: Plan, recurrence: Recurrence) -> bool:
+        """Whether Newton's method may begin without being asked: on a device, where it is hopeful.
 
-        Where gradients are wanted it has to be asked for all the same: second ones are refused.
+        The host looks at every iteration, which no recording allows. And what is remembered of
+        calls decides, so that it must not where all calls have to be alike.
         """
-        if torch.is_grad_enabled() or not on_device(recurrence):
+        if not on_device(recurrence) or tuned.deterministic() or not tuned.measuring():
             return False
-        return self._history.iterations(recurrence) is not None
+        return self._history.iterations(recurrence, plan) is not None
 
     def estimate(self, recurrence: Recurrence) -> Estimate | None:
-        """The time of a scan, or of as many as Newton's method took before."""
+        """The time of a scan, or of as many as Newton's method took before, or may take."""
         plan = self._planned(recurrence)
         assert isinstance(plan, Plan)
-        iterations = 1.0 if plan.affine else self._history.iterations(recurrence)
+        iterations = 1.0 if plan.affine else self._history.iterations(recurrence, plan)
         return None if iterations is None else expected(plan, recurrence, iterations)
 
     def run(self, recurrence: Recurrence) -> tuple[State, Any]:
