@@ -32,6 +32,7 @@ def reason(layer, *args, **kwargs):
         ("Elman", {"activation": "relu"}, None),
         ("Elman", {"activation": "softplus"}, "tanh and relu only"),
         ("LayerNormGRU", {}, "no module with the equations"),
+        ("SLSTM", {}, "torch has no slstm"),
     ],
 )
 def test_which_cells_it_takes(name, options, expected):

@@ -74,6 +74,9 @@ class FlashRNNConfig:
     def published(size: str, cell: str = "SLSTM") -> FlashRNNConfig:
         """A model of the paper.
 
+        With the sLSTM and the LSTM it has 162.3 million parameters; with the GRU 148.2 and with
+        the Elman network 119.8, whose cells have fewer gates in blocks of the same width.
+
         Args:
             size: "165M".
             cell: "SLSTM", "LSTM", "GRU" or "Elman".
@@ -87,7 +90,8 @@ class FlashRNNConfig:
 
 
 PUBLISHED = {"165M": FlashRNNConfig(width=768, layers=12, heads=1)}
-"""By size: width and layers are those of the smallest GPT-2, which come to it with one head."""
+"""By size: width and layers are those of the smallest GPT-2, which with one head and a cell of four
+gates come within 2 % of it."""
 
 
 class GateInput(nn.Module):
