@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import replace
+
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 import ostinato as ost
 from ostinato.cells import make_cell
 from ostinato.core import registry
-from ostinato.core.estimate import Estimate, on_device
+from ostinato.core.estimate import Estimate, at, on_device
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.registry import Doubt, choose, recorded_decisions
 
@@ -97,6 +101,46 @@ def test_the_cpu_is_not_asked_for_estimates():
     with recorded_decisions() as decisions:
         ost.scan(RECURRENCE.step, RECURRENCE.init, RECURRENCE.xs)
     assert not decisions[0].estimates
+
+
+@pytest.fixture
+def current(monkeypatch):
+    """What is made the current device, where there is none."""
+    stack = ["cuda:0"]
+
+    @contextmanager
+    def device(wanted):
+        stack.append(str(wanted))
+        yield
+        stack.pop()
+
+    monkeypatch.setattr(torch.cuda, "device", device)
+    monkeypatch.setattr(torch.cuda, "_initialized", True)
+    return stack
+
+
+def test_a_call_is_chosen_and_run_on_the_device_of_its_state(engines, current):
+    seen = []
+
+    class Here(Fake):
+        def estimate(self, recurrence):
+            seen.append(("estimate", current[-1]))
+
+        def run(self, recurrence):
+            seen.append(("run", current[-1]))
+            return recurrence.init, recurrence.xs
+
+    engines(Here("here", 9, None))
+    with FakeTensorMode():
+        state = torch.empty(2, 3, device="cuda:1")
+    registry.evaluate(replace(RECURRENCE, init=state))
+    assert seen == [("estimate", "cuda:1"), ("run", "cuda:1")]
+    assert current == ["cuda:0"]
+
+
+def test_the_cpu_is_left_as_it_is(current):
+    with at(RECURRENCE.init):
+        assert current == ["cuda:0"]
 
 
 def test_a_state_on_a_device_is_found(monkeypatch):

@@ -120,6 +120,6 @@ def _signature(recurrence: Recurrence) -> tuple[Hashable, ...]:
     return (
         torch.get_default_dtype(),
         str(pytree.tree_structure((recurrence.xs, recurrence.init))),
-        *((leaf.shape[2:], leaf.dtype, leaf.device.type) for leaf in xs),
-        *((leaf.shape[1:], leaf.dtype, leaf.device.type) for leaf in init),
+        *((leaf.shape[2:], leaf.dtype, leaf.device) for leaf in xs),
+        *((leaf.shape[1:], leaf.dtype, leaf.device) for leaf in init),
     )

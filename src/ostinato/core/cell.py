@@ -38,8 +38,9 @@ class Native:
         maps = [input, recur] if project is None else [input, recur, project]
         linears = [linear for linear in maps if isinstance(linear, nn.Linear)]
         if len(linears) < len(maps):
-            absent = "" if hasattr(torch, function) else f"torch has no {function}, and "
-            return f"{absent}a library's {function} takes plain linear maps; a map of this cell is none"
+            known = "" if hasattr(torch, function) else f"torch has no {function}, and "
+            other = "takes plain linear maps; a map of this cell is none"
+            return f"{known}a library's {function} {other}"
         if any(linear._forward_hooks or linear._forward_pre_hooks for linear in linears):
             return f"torch.{function} would not call the hook on a map of this cell"
         weights = [linear.weight for linear in linears]

@@ -6,13 +6,14 @@ a device has more ways to be fast, and which is best depends on T and B.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
 
 from ostinato.core.recurrence import Recurrence
-from ostinato.core.state import leaves
+from ostinato.core.state import State, leaves
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,13 @@ class Estimating(Protocol):
 
     def estimate(self, recurrence: Recurrence) -> Estimate | None:
         """The time of a recurrence that it does not decline; None: not known."""
+
+
+def at(state: State) -> AbstractContextManager[object]:
+    """Makes the device of a state the current one, whose rates and kernels are then meant."""
+    # On the CPU this stands around every call and must cost nothing.
+    first = leaves(state)[:1] if torch.cuda._initialized else []
+    return torch.cuda.device(first[0].device) if first and first[0].is_cuda else nullcontext()
 
 
 def on_device(recurrence: Recurrence) -> bool:

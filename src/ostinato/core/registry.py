@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 
 from ostinato.core.errors import EngineError, nearest
-from ostinato.core.estimate import Estimate, Estimating, on_device
+from ostinato.core.estimate import Estimate, Estimating, at, on_device
 from ostinato.core.form import FormDecision
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.state import State
@@ -122,6 +122,12 @@ def choose(recurrence: Recurrence, requested: str, exhaustive: bool = True) -> D
         EngineError: if a named engine does not exist or cannot honour the request.
     """
     check_name(requested)
+    with at(recurrence.init):
+        return _chosen(recurrence, requested, exhaustive)
+
+
+def _chosen(recurrence: Recurrence, requested: str, exhaustive: bool) -> Decision:
+    """The same, on the current device."""
     known = engines()
     single = requested != "auto" and not exhaustive
     doubted: dict[str, Doubt | None] = {}
@@ -233,6 +239,12 @@ def evaluate(recurrence: Recurrence, requested: str = "auto") -> tuple[State, An
 
         found = captured(recurrence, requested)
         return _ENGINES["reference"].run(recurrence) if found is None else found
+    with at(recurrence.init):
+        return _evaluated(recurrence, requested)
+
+
+def _evaluated(recurrence: Recurrence, requested: str) -> tuple[State, Any]:
+    """The same, on the current device."""
     decision = decide(recurrence, requested)
     engine = _ENGINES[decision.chosen]
     if requested != "auto" or engine.rank == 0:

@@ -112,8 +112,6 @@ class FusedLoop:
             return f"code is generated for CPU and CUDA, and the tensors lie on {device}"
         if any(leaf.device != device for leaf in (*states, *inputs)):
             return "the state and the inputs lie on several devices"
-        if device.type == "cuda" and device.index != torch.cuda.current_device():
-            return f"the tensors lie on {device}, which is not the current device"
         dtypes = {leaf.dtype for leaf in states}
         if len(dtypes) > 1 or not dtypes <= set(backend.dtypes):
             known = ", or ".join(

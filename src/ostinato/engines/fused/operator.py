@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from ostinato.core.errors import EngineError
+from ostinato.core.estimate import at
 from ostinato.engines.fused import ir
 from ostinato.engines.fused.gradient import Call, backward, forward, rows_contiguous
 from ostinato.engines.fused.loop import Loop
@@ -49,8 +50,9 @@ def fused_loop(
     key: str, steps: int, rows: int, reverse: bool, wanted: list[bool], tensors: list[Tensor]
 ) -> list[Tensor]:
     """Last carry, exports, and if a gradient is wanted what it needs besides them."""
-    call, given = _call(key, steps, rows, reverse, tensors)
-    last, exports, kept = forward(call, given, saving=any(wanted))
+    with at(tensors):
+        call, given = _call(key, steps, rows, reverse, tensors)
+        last, exports, kept = forward(call, given, saving=any(wanted))
     given_out = kept if any(wanted) else []
     return [*_distinct([*last, *exports], given_out), *given_out]
 
@@ -81,8 +83,9 @@ def fused_loop_backward(
     grads: list[Tensor],
 ) -> list[Tensor]:
     """The gradients that are wanted and there; see `_reached`."""
-    call, given = _call(key, steps, rows, reverse, tensors)
-    found = backward(call, given, tuple(kept), tuple(wanted), tuple(grads))
+    with at(tensors):
+        call, given = _call(key, steps, rows, reverse, tensors)
+        found = backward(call, given, tuple(kept), tuple(wanted), tuple(grads))
     reached = zip(found, _reached(call.kernel, wanted), strict=True)
     given_out = [each for each, is_reached in reached if is_reached and each is not None]
     return _distinct([each.contiguous() for each in given_out], [])
