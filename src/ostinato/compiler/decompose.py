@@ -171,6 +171,8 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
         # How elements lie in memory is no matter of the step.
         torch.ops.prims.copy_strided.default: lambda x, strides: x,
     }
+    # To torch a mere alias, once autograd has seen it; here autograd is still to come.
+    table.pop(aten.detach.default, None)
     if hasattr(aten, "_fused_rms_norm"):
         table[aten._fused_rms_norm.default] = _rms_norm
     return table

@@ -61,7 +61,8 @@ def _compute(value, args):
     if value.op == "permute":
         return args[0].permute(0, *(axis + 1 for axis in value.attrs))
     if value.op == "reshape":
-        return args[0].reshape(len(args[0]), *value.shape)
+        x = args[0].detach() if value.attrs else args[0]
+        return x.reshape(len(x), *value.shape)
     if value.op == "expand":
         return _aligned(args[0], len(value.shape)).expand(-1, *value.shape)
     reduce = {"sum": torch.sum, "max": torch.amax}[value.op]

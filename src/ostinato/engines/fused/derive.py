@@ -272,7 +272,7 @@ _RULES: dict[str, Callable[[Value, Value], Parts]] = {
     "slice": _slice,
     "concat": _concat,
     "permute": _permute,
-    "reshape": lambda v, g: [ir.reshape(g, v.args[0].shape)],
+    "reshape": lambda v, g: [None if v.attrs else ir.reshape(g, v.args[0].shape)],
     "expand": lambda v, g: [g],
     "sum": lambda v, g: [ir.expand(g, v.args[0].shape)],
     "max": _max,

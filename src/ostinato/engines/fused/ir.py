@@ -126,6 +126,13 @@ def reshape(value: Value, shape: Iterable[int]) -> Value:
     return value if value.shape == shape else make("reshape", [value], shape)
 
 
+def detached(value: Value) -> Value:
+    """The same elements, which pass no cotangent on."""
+    if repeated(value) is not None:
+        return value
+    return make("reshape", [value], value.shape, "detached")
+
+
 def expand(value: Value, shape: Iterable[int]) -> Value:
     """Repeat along axes of size one; a number fills any shape."""
     shape = tuple(shape)

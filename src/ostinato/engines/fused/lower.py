@@ -214,6 +214,10 @@ def _same(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
     return _arg(node, 0, values)
 
 
+def _detached(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    return ir.detached(_arg(node, 0, values))
+
+
 def _matrix(arg: Any, node: fx.Node, values: dict[fx.Node, Any]) -> Value:
     value = _value(arg, node, values)
     if value.op != "const":
@@ -424,6 +428,7 @@ _RULES: dict[Any, Callable[[fx.Node, dict[fx.Node, Any]], Any]] = {
     aten.clamp.Tensor: _clamp,
     aten.clone.default: _same,
     aten.alias.default: _same,
+    aten.detach.default: _detached,
     aten._to_copy.default: _cast,
     aten.mm.default: _mm,
     aten.addmm.default: _addmm,

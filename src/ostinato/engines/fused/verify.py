@@ -104,7 +104,7 @@ def _outcome(
     results = [leaf for leaf in leaves(run(recurrence)) if leaf.is_floating_point()]
     linked = [leaf for leaf in results if leaf.requires_grad]
     if not linked or not wanted:
-        return results, []
+        return results, [torch.zeros_like(each) for each in wanted]
     loss = torch.stack([(leaf * leaf + leaf).sum() for leaf in linked]).sum()
     gradients = torch.autograd.grad(loss, wanted, allow_unused=True)
     filled = zip(wanted, gradients, strict=True)
