@@ -3,15 +3,17 @@
 #
 #     benchmarks/on_gpu.sh [PART…]
 #
-# The parts, all of them if none is named, in 25 minutes at most:
+# The parts, all of them if none is named, in 28 minutes at most:
 #
 #     tests     what only a device can show                                            4 minutes
-#     heads     generated code, loop, cuDNN and FlashRNN over heads, rows and steps    6
+#     narrow    generated code, loop, cuDNN and FlashRNN in bfloat16, over heads,
+#               rows and steps                                                         5
+#     heads     the same in float32                                                    5
 #     lengths   steps in turn and all steps together, for 2^8 … 2^20 steps             4
 #     matrices  generated code, chunks and flash-linear-attention for matrix states    3
 #     cells     generated code and scans against the loop and torch's modules          3
 #     memory    of a training pass                                                     2
-#     roofline  rates beside those of a copy and of a product                          3
+#     roofline  rates beside those of a copy and of a product                          2
 #
 # and code, registers and memory of generated kernels, which takes no device and is run by name only.
 #
@@ -62,11 +64,11 @@ tests() {
     return $failed
 }
 
-# table NAME SECONDS: the time is for the answers; a page and a picture come behind.
+# table NAME SECONDS [DTYPE]: the time is for the answers; a page and a picture come behind.
 table() {
     OSTINATO_PERSISTENT=$([ -e "$waiting" ] && echo 1 || echo 0) within $(($2 + 60)) \
         "$python" -m ostinato.bench.sweep "$1" --device "$device" --out "$out" --budget "$2" \
-        ${QUICK:-}
+        --dtype "${3:-float32}" ${QUICK:-}
 }
 
 code() {
@@ -79,10 +81,11 @@ part() {
     case $1 in
     tests) (tests) ;;
     code) code ;;
-    heads) table heads 330 ;;
+    narrow) table heads 240 bfloat16 ;;
+    heads) table heads 240 ;;
     lengths) table lengths 220 ;;
-    matrices | cells | roofline) table "$1" 160 ;;
-    memory) table memory 100 ;;
+    matrices | cells) table "$1" 140 ;;
+    memory | roofline) table "$1" 100 ;;
     *)
         echo "No part is called '$1'; see the head of $0." >&2
         return 2
@@ -91,7 +94,7 @@ part() {
 }
 
 if [ $# = 0 ]; then
-    set -- tests heads lengths matrices cells memory roofline
+    set -- tests narrow heads lengths matrices cells memory roofline
 fi
 failed=0
 for name in "$@"; do

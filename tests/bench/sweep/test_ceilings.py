@@ -13,6 +13,8 @@ def test_rates_are_those_of_the_bytes_and_operations(monkeypatch):
     found = ceilings("cpu", numbers=1000, side=10)
     assert found.copy == pytest.approx(2 * 4000 / 2e-3)
     assert found.matmul == pytest.approx(2 * 10**3 / 2e-3)
+    narrow = ceilings("cpu", numbers=1000, side=10, dtype="bfloat16")
+    assert (narrow.copy, narrow.matmul) == (found.copy / 2, found.matmul)
 
 
 def test_the_scarcer_of_both_is_the_floor():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ostinato.bench.sweep.entry import Entry, Spot
 
 from .conftest import question
@@ -12,6 +14,8 @@ def test_questions_are_alike_if_only_steps_differ():
     assert not question(3).like(question(3, engine="reference"))
     assert not question(3).like(question(3, mode="forward+backward"))
     assert not question(3).like(question(3, cell="LSTM"))
+    narrow = replace(question(3), spot=replace(question(3).spot, dtype="float16"))
+    assert not question(3).like(narrow)
 
 
 def test_what_is_extrapolated_is_not_measured():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ostinato.bench.measure import MODES
-from ostinato.bench.sweep.grids import GRIDS, shortened
+from ostinato.bench.sweep.grids import GRIDS, in_dtype, shortened
 
 
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
@@ -31,6 +31,14 @@ def test_dense_jacobians_are_not_asked_for(grid):
     cells = {q.spot.cell for q in grid.questions() if q.engine == "parallel"}
     assert not cells & {"LSTM", "GRU", "Elman", "SLSTM", "LayerNormLSTM"}
     assert bool(cells) == ("parallel" in grid.engines)
+
+
+def test_a_table_of_other_numbers_has_a_name_of_its_own():
+    grid = GRIDS["heads"]
+    narrow = in_dtype(grid, "bfloat16")
+    assert (narrow.name, len(narrow.spots)) == ("heads-bfloat16", len(grid.spots))
+    assert {spot.dtype for spot in shortened(narrow).spots} == {"bfloat16"}
+    assert in_dtype(grid, "float32") is grid
 
 
 def test_matrices_are_compared_with_the_library_they_come_from():

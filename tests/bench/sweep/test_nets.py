@@ -21,6 +21,13 @@ def test_weights_and_inputs_are_the_same_every_time(name, heads):
     assert cotangent.shape == (2, 3, 4)
 
 
+def test_all_numbers_are_of_one_dtype():
+    spot = Spot("LSTM", 4, 2, 3, dtype="bfloat16")
+    cell = build(spot)
+    found = {each.dtype for each in (*inputs(spot, cell, "cpu"), *cell.parameters())}
+    assert found == {torch.bfloat16}
+
+
 def test_the_input_is_as_wide_as_the_cell_says():
     spot = Spot("DiagonalStep", 4, 2, 3)
     assert width(build(spot)) == 8

@@ -9,7 +9,7 @@ import pytest
 from ostinato.bench.machine import this_machine
 from ostinato.bench.sweep.ceilings import Ceilings
 from ostinato.bench.sweep.entry import Entry
-from ostinato.bench.sweep.grids import Grid
+from ostinato.bench.sweep.grids import Grid, in_dtype
 from ostinato.bench.sweep.page import page
 from ostinato.bench.sweep.sheet import Sheet
 
@@ -36,6 +36,11 @@ def test_times_stand_beside_those_of_the_first_engine():
     assert "4 of 8 not measured yet" in text
     assert "`fused` 3e-07" in text
     assert "extrapolated from T=10" not in text
+
+
+def test_the_head_says_in_what_is_computed():
+    assert "- float32, products in precision 'highest'" in written(GRID, [])
+    assert "- weights, inputs and states in float16" in written(in_dtype(GRID, "float16"), [])
 
 
 def test_memory_is_shown_in_mebibytes():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ostinato.bench.measure import MODES
 from ostinato.bench.sweep.entry import Question, Spot
 from ostinato.bench.sweep.work import least
@@ -16,6 +18,12 @@ def test_bytes_are_those_of_inputs_outputs_and_weights():
     assert of("Elman").traffic == 4 * (x + y + weights)
     assert of("Elman", MODES[1]).traffic == 3 * of("Elman").traffic
     assert of("DiagonalStep").traffic == 4 * (2 * x + y)
+
+
+def test_narrow_numbers_are_less_traffic_for_the_same_operations():
+    wide = Question(Spot("Elman", 4, 2, 5), "fused", MODES[1])
+    narrow = least(replace(wide, spot=replace(wide.spot, dtype="bfloat16")))
+    assert (2 * narrow.traffic, narrow.operations) == (least(wide).traffic, least(wide).operations)
 
 
 def test_operations_of_a_step_are_those_of_its_equations():

@@ -18,7 +18,7 @@ from .conftest import assert_same, reason
 
 def flashrnn(wx, r, b, states=None, function="lstm", config=None, backend="cuda_fused", dtype=None):
     """Wx (B, T, G_w, N, D), R (G_r, N, D_out, D_in), b (G_t, N, D), states (S, B, 1, N, D)."""
-    assert dtype == "float32"
+    assert {str(each.dtype) for each in (wx, r, b, states)} == {f"torch.{dtype}"}
     state, all_states = list(states[:, :, 0]), []
     for x in wx.unbind(1):
         ry = torch.einsum("gnoi,bni->bgno", r, state[0])
@@ -82,6 +82,14 @@ def test_values_and_gradients(name, heads, reverse):
     leaf = torch.randn(2, 8)
     state = (leaf, torch.randn(2, 8)) if name == "LSTM" else (leaf,)
     assert_same(cell, "flashrnn", torch.randn(2, 5, 3), state=state, reverse=reverse)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_low_precision(dtype):
+    cell, x = headed("LSTM", 2).to(dtype), torch.randn(2, 5, 3, dtype=dtype)
+    y, expected = (ost.RNN(cell, engine)(x)[0] for engine in ("flashrnn", "reference"))
+    assert y.dtype == dtype
+    torch.testing.assert_close(y, expected, rtol=0.05, atol=0.02)
 
 
 @pytest.mark.parametrize("name", PARTS)

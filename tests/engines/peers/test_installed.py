@@ -46,7 +46,7 @@ def test_calls_that_no_peer_takes(options, said, install):
 def test_other_devices_and_precisions(install, monkeypatch):
     install(flashrnn={})
     cell, x = make_cell("Elman", 3, 4).double(), torch.randn(2, 5, 3, dtype=torch.float64)
-    assert "float32 only" in reason(cell, "flashrnn", x)
+    assert "for float32, bfloat16, float16 only" in reason(cell, "flashrnn", x)
     monkeypatch.undo()
     install(flashrnn={})
     monkeypatch.setattr("ostinato.engines.peers.installed.DEVICES", ("cuda",))

@@ -12,7 +12,7 @@ from ostinato.bench.report import write
 from ostinato.bench.sweep.ask import settle_precision
 from ostinato.bench.sweep.ceilings import ceilings
 from ostinato.bench.sweep.drawing import drawing
-from ostinato.bench.sweep.grids import GRIDS, shortened
+from ostinato.bench.sweep.grids import GRIDS, in_dtype, shortened
 from ostinato.bench.sweep.page import page
 from ostinato.bench.sweep.sheet import Sheet, load, save
 from ostinato.bench.sweep.sweep import Patience, sweep
@@ -22,9 +22,13 @@ from ostinato.experiments.report import progress
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write NAME.json after every answer, then NAME.md and NAME.png, into OUT/<device>."""
+    """Write NAME.json after every answer, then NAME.md and NAME.png, into OUT/<device>.
+
+    NAME is that of the table, with the dtype behind it unless that is float32.
+    """
     given = _parser().parse_args(arguments)
-    grid = shortened(GRIDS[given.table]) if given.quick else GRIDS[given.table]
+    whole = in_dtype(GRIDS[given.table], given.dtype)
+    grid = shortened(whole) if given.quick else whole
     machine = this_machine(given.device)
     path = given.out / machine.slug / f"{grid.name}.json"
     sheet = load(path, machine, given.precision)
@@ -32,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     patience = Patience(given.budget, given.limit, 2 if given.quick else 9)
     numbers, side = (2**16, 64) if given.quick else (2**26, 4096)
     try:
-        roof = worker.call(ceilings, given.device, numbers, side, wait=patience.wait)
+        roof = worker.call(ceilings, given.device, numbers, side, given.dtype, wait=patience.wait)
         with progress() as track:
             entries = sweep(
                 grid.questions(),
@@ -63,6 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--budget", type=float, default=500, help="seconds for this run")
     parser.add_argument("--limit", type=float, default=5, help="seconds for one size")
     parser.add_argument("--quick", action="store_true", help="least sizes, to see that all works")
+    parser.add_argument(
+        "--dtype",
+        choices=("float32", "bfloat16", "float16"),
+        default="float32",
+        help="of weights, inputs and states",
+    )
     parser.add_argument(
         "--precision",
         choices=("highest", "high", "medium"),

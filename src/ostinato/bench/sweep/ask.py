@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from ostinato.bench.measure import MODES, Work
 from ostinato.bench.sweep.clock import median_ms, peak_bytes
-from ostinato.bench.sweep.entry import Entry, Question
+from ostinato.bench.sweep.entry import Entry, Question, Spot
 from ostinato.bench.sweep.nets import build, inputs
 from ostinato.core.cell import Cell
 from ostinato.core.errors import EngineError
@@ -17,9 +18,10 @@ from ostinato.engines.parallel.newton import Outcome
 from ostinato.engines.parallel.solves import newton
 from ostinato.over.time import RNN
 
-# Peers that multiply in bfloat16 stay below; what is wrong does not.
-_BOUND = 3e-2
-_CHECKED_STEPS = 16
+# Peers that multiply in bfloat16 stay below; what is wrong does not. Where all is rounded to
+# bfloat16, gradients of the loop itself are off by up to 2.7e-2.
+_BOUNDS = {"float32": 3e-2, "float16": 3e-2, "bfloat16": 6e-2}
+CHECKED_STEPS = 256
 
 
 def settle_precision(precision: str) -> None:
@@ -72,7 +74,7 @@ def _answer(question: Question, device: str, repeats: int, limit: float) -> Entr
     cell = build(question.spot).to(device)
     error = _error(question, cell, device)
     # Written so that NaN is an error.
-    if error is not None and not error <= _BOUND:
+    if not error <= _BOUNDS[question.spot.dtype]:
         return Entry(question, error=error, note=f"wrong: off by {error:.1e}")
     x, cotangent = inputs(question.spot, cell, device)
     work = _pass(RNN(cell, question.engine), x, cotangent, question.mode)
@@ -85,19 +87,21 @@ def _answer(question: Question, device: str, repeats: int, limit: float) -> Entr
     return Entry(question, median_ms(work, x.device, repeats, limit), peak, error, note)
 
 
-def _error(question: Question, cell: Cell, device: str) -> float | None:
-    """How far the first steps are from those of the reference, in outputs and gradients."""
-    if question.engine == "reference":
-        return None
-    few = replace(question.spot, steps=min(question.spot.steps, _CHECKED_STEPS))
-    x, cotangent = inputs(few, cell, device)
-    sides = (
-        _results(RNN(cell, engine), x, cotangent, question.mode)
-        for engine in (question.engine, "reference")
-    )
-    return max(
-        float((a - b).norm() / b.norm().clamp(min=1e-30)) for a, b in zip(*sides, strict=True)
-    )
+def _error(question: Question, cell: Cell, device: str) -> float:
+    """How far outputs and gradients of the first steps are from exact ones."""
+    few = replace(question.spot, steps=min(question.spot.steps, CHECKED_STEPS))
+    found = _results(RNN(cell, question.engine), *inputs(few, cell, device), question.mode)
+    pairs = zip(found, _exact(few, device, question.mode), strict=True)
+    return max(float((a - b).norm() / b.norm().clamp(min=1e-30)) for a, b in pairs)
+
+
+# All engines of a size ask for the same, mode by mode.
+@lru_cache(maxsize=len(MODES))
+def _exact(spot: Spot, device: str, mode: str) -> list[Tensor]:
+    """Of the loop in float64, with the weights and inputs as they are rounded."""
+    cell = build(spot).to(device)
+    x, cotangent = (each.detach().double() for each in inputs(spot, cell, device))
+    return _results(RNN(cell.double(), "reference"), x.requires_grad_(), cotangent, mode)
 
 
 def _results(layer: RNN, x: Tensor, cotangent: Tensor, mode: str) -> list[Tensor]:

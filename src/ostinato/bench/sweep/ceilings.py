@@ -16,7 +16,7 @@ class Ceilings:
 
     Attributes:
         copy: bytes read and written per second by a large copy.
-        matmul: operations per second of a large product in float32, in the precision that
+        matmul: operations per second of a large product; one of float32 in the precision that
             `torch.set_float32_matmul_precision` says.
         clock: MHz of the device's processors behind that product; None: not known.
     """
@@ -30,19 +30,20 @@ class Ceilings:
         return max(traffic / self.copy, operations / self.matmul)
 
 
-def ceilings(device: str, numbers: int, side: int) -> Ceilings:
+def ceilings(device: str, numbers: int, side: int, dtype: str = "float32") -> Ceilings:
     """Measure both.
 
     Args:
         device: of which machine.
-        numbers: how many float32 are copied; more than caches hold.
+        numbers: how many are copied; more than caches hold.
         side: of the square matrices.
+        dtype: of what is copied and multiplied, as torch names it.
     """
-    where = torch.device(device)
+    where, kind = torch.device(device), getattr(torch, dtype)
     # Random numbers: products of zeros are faster than any real ones.
-    source = torch.rand(numbers, device=where)
+    source = torch.rand(numbers, device=where, dtype=kind)
     target = torch.empty_like(source)
-    left, right = torch.rand(2, side, side, device=where)
+    left, right = torch.rand(2, side, side, device=where, dtype=kind)
     copying = _seconds(lambda: target.copy_(source), where)
     multiplying = _seconds(lambda: left @ right, where)
     clock = megahertz(where)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import torch
 
 from ostinato.bench.sweep.ceilings import Ceilings
 
@@ -17,6 +19,7 @@ class Spot:
         batch: B.
         steps: T.
         heads: K; a cell with one head sees all of its state.
+        dtype: of weights, inputs and states, as torch names it.
     """
 
     cell: str
@@ -24,11 +27,19 @@ class Spot:
     batch: int
     steps: int
     heads: int = 1
+    dtype: str = "float32"
 
     @property
     def size(self) -> str:
         """The size in words."""
         return f"{self.heads} × {self.hidden // self.heads}, B={self.batch}, T={self.steps}"
+
+    @property
+    def numbers(self) -> torch.dtype:
+        """The dtype itself."""
+        found = getattr(torch, self.dtype)
+        assert isinstance(found, torch.dtype)
+        return found
 
 
 @dataclass(frozen=True)
@@ -47,11 +58,8 @@ class Question:
 
     def like(self, other: Question) -> bool:
         """Whether they differ in the number of steps only, or in nothing."""
-        mine, theirs = (
-            (q.spot.cell, q.spot.hidden, q.spot.batch, q.spot.heads, q.engine, q.mode)
-            for q in (self, other)
-        )
-        return mine == theirs
+        steps = self.spot.steps
+        return self == replace(other, spot=replace(other.spot, steps=steps))
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ class Entry:
         question: what was measured.
         ms: median time of a pass; None: there is none, and `note` says why.
         peak: bytes that a pass had at most, beyond those before it; None: not measured.
-        error: of outputs and gradients relative to those of the reference, the largest.
+        error: of outputs and gradients relative to those of the loop in float64, the largest.
         note: what else has to be known of the numbers, or why there are none.
         ceilings: of the machine while it was measured.
     """

@@ -153,6 +153,14 @@ GRIDS = {
 }
 
 
+def in_dtype(grid: Grid, dtype: str) -> Grid:
+    """The same questions of other numbers, under a name of their own unless they are float32."""
+    if dtype == "float32":
+        return grid
+    spots = tuple(replace(spot, dtype=dtype) for spot in grid.spots)
+    return replace(grid, name=f"{grid.name}-{dtype}", spots=spots)
+
+
 def shortened(grid: Grid) -> Grid:
     """The same questions at the least sizes: they show that it works, not how fast."""
     spots = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -24,11 +25,10 @@ OWN: dict[str, Callable[..., Cell]] = {"HeadsStep": _heads_step, "DiagonalStep":
 def build(spot: Spot) -> Cell:
     """The cell of a spot, with the same weights at every call."""
     options = {"heads": spot.heads} if spot.heads > 1 else {}
+    make = OWN.get(spot.cell, partial(make_cell, spot.cell))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        if spot.cell in OWN:
-            return OWN[spot.cell](spot.hidden, spot.hidden, **options)
-        return make_cell(spot.cell, spot.hidden, spot.hidden, **options)
+        return make(spot.hidden, spot.hidden, **options).to(spot.numbers)
 
 
 def inputs(spot: Spot, cell: Cell, device: str) -> tuple[Tensor, Tensor]:
@@ -37,7 +37,7 @@ def inputs(spot: Spot, cell: Cell, device: str) -> tuple[Tensor, Tensor]:
 
     def draw(width: int) -> Tensor:
         shape = (spot.batch, spot.steps, width)
-        return torch.randn(shape, device=device, generator=generator)
+        return torch.randn(shape, device=device, dtype=spot.numbers, generator=generator)
 
     return draw(width(cell)).requires_grad_(), draw(spot.hidden)
 

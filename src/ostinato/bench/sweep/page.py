@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
+from ostinato.bench.sweep.ask import CHECKED_STEPS
 from ostinato.bench.sweep.entry import Entry, Question, Spot
 from ostinato.bench.sweep.grids import Grid
 from ostinato.bench.sweep.sheet import Sheet
@@ -29,8 +30,7 @@ def page(grid: Grid, sheet: Sheet) -> str:
     missing = len(grid.questions()) - len(sheet.entries)
     head = [
         f"- {where}, torch {machine.torch}, ostinato {machine.ostinato}, {machine.date} UTC",
-        f"- float32, products in precision {sheet.precision!r} unless an engine says otherwise; "
-        "the input is as wide as the state",
+        f"- {_numbers(grid, sheet)}; the input is as wide as the state",
         *_ceilings(sheet.entries),
         *([f"- {missing} of {len(grid.questions())} not measured yet"] if missing else []),
     ]
@@ -38,6 +38,14 @@ def page(grid: Grid, sheet: Sheet) -> str:
     parts = _roof(sheet.entries) if grid.shows == "roof" else _parts(grid, sheet.entries)
     blocks = [f"# {grid.title}", "\n".join(head), legend, *parts, *_notes(sheet.entries)]
     return "\n\n".join(blocks) + "\n"
+
+
+def _numbers(grid: Grid, sheet: Sheet) -> str:
+    """In what is computed."""
+    (dtype,) = {spot.dtype for spot in grid.spots}
+    if dtype == "float32":
+        return f"float32, products in precision {sheet.precision!r} unless an engine says otherwise"
+    return f"weights, inputs and states in {dtype}; an engine may be more exact within"
 
 
 def _ceilings(entries: Sequence[Entry]) -> Iterator[str]:
@@ -135,7 +143,10 @@ def _notes(entries: Sequence[Entry]) -> Iterator[str]:
     }
     if worst:
         listed = ", ".join(f"`{engine}` {error:.0e}" for engine, error in worst.items())
-        yield f"Largest relative error of outputs and gradients, first 16 steps: {listed}."
+        yield (
+            "Largest error of outputs and gradients relative to those of the loop in float64, "
+            f"first {CHECKED_STEPS} steps: {listed}."
+        )
 
 
 def _more(places: Sequence[str]) -> str:

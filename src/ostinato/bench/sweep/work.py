@@ -39,8 +39,10 @@ def least(question: Question) -> Least:
     x = spot.batch * spot.steps * width(cell)
     y = spot.batch * spot.steps * spot.hidden
     weights = sum(parameter.numel() for parameter in cell.parameters())
-    each = _of_a_step(replace(spot, steps=1), question.mode)
-    return Least(4.0 * times * (x + y + weights), each * spot.steps)
+    # Where numbers are narrow, to change their width is no part of the equations.
+    each = _of_a_step(replace(spot, steps=1, dtype="float32"), question.mode)
+    numbers = times * (x + y + weights)
+    return Least(1.0 * spot.numbers.itemsize * numbers, each * spot.steps)
 
 
 @cache

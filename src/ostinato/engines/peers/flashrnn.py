@@ -8,7 +8,7 @@ outputs h, but not for one on c, n or m.
 
 from __future__ import annotations
 
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -22,12 +22,13 @@ from ostinato.core.registry import Doubt
 from ostinato.core.state import State
 from ostinato.engines.peers.installed import RANK, missing, unfit
 
+_DTYPES = ("float32", "bfloat16", "float16")
 # Names of functions, and FlashRNN's.
 _FUNCTIONS = {"lstm": "lstm", "gru": "gru", "rnn_tanh": "elman", "slstm": "slstm"}
 
 
 class FlashRNN:
-    """Evaluate by `flashrnn.flashrnn`, in float32."""
+    """Evaluate by `flashrnn.flashrnn`, in the precision of the state."""
 
     name = "flashrnn"
     summary = "the CUDA kernels of FlashRNN, for Elman networks, LSTM, GRU and sLSTM with heads"
@@ -35,7 +36,7 @@ class FlashRNN:
 
     def decline(self, recurrence: Recurrence) -> str | None:
         """Why FlashRNN has no function for the recurrence, or None."""
-        reason = missing("flashrnn", "flashrnn") or unfit(recurrence)
+        reason = missing("flashrnn", "flashrnn") or unfit(recurrence, _DTYPES)
         if reason is not None:
             return reason
         if not isinstance(recurrence.cell, Cell):
@@ -67,7 +68,7 @@ class FlashRNN:
             gates.bias,
             states=torch.stack([leaf.unflatten(-1, (heads, -1))[:, None] for leaf in init]),
             function=gates.function,
-            dtype="float32",
+            dtype=str(init[0].dtype).removeprefix("torch."),
         )
         y = states[0].flatten(-2).transpose(0, 1)
         carry = tuple(leaf[:, 0].flatten(-2) for leaf in last)
@@ -124,6 +125,8 @@ def _native(cell: Cell) -> Native | str:
 @torch.no_grad()
 def _block_diagonal(recur: nn.Module, size: int) -> bool:
     """Whether a module computes what its weight and bias say, whatever it is called."""
+    # Rounding must not look like another function.
+    recur = deepcopy(recur).double()
     weight, bias = _by_head(recur)
     h = torch.randn(2, size, dtype=weight.dtype, device=weight.device)
     slices = torch.unflatten(h, -1, (weight.shape[1], -1))

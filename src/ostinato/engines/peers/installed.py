@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 
 from ostinato.core.recurrence import Recurrence
@@ -29,21 +30,26 @@ def missing(module: str, package: str) -> str | None:
     )
 
 
-def unfit(recurrence: Recurrence) -> str | None:
-    """What about the call kernels of peers do not take."""
+def unfit(recurrence: Recurrence, dtypes: Sequence[str] = ("float32",)) -> str | None:
+    """What about the call kernels of peers do not take.
+
+    Args:
+        recurrence: the call.
+        dtypes: of its state that they take, as torch names them.
+    """
     if recurrence.valid is not None or recurrence.restart is not None:
         return "its kernels have no lengths and no resets"
     if recurrence.checkpoint is not None:
         return "its kernels store what they like, so it cannot honour checkpoint"
     if recurrence.steps == 0:
         return "there are no steps"
-    return elsewhere(recurrence)
+    return elsewhere(recurrence, dtypes)
 
 
-def elsewhere(recurrence: Recurrence) -> str | None:
+def elsewhere(recurrence: Recurrence, dtypes: Sequence[str]) -> str | None:
     """Why the state of the call is not where, or not what, kernels of peers can read."""
-    if any(str(leaf.dtype) != "torch.float32" for leaf in leaves(recurrence.init)):
-        return off_device(recurrence) or "it is asked for float32 only"
+    if not {str(leaf.dtype) for leaf in leaves(recurrence.init)} <= {f"torch.{d}" for d in dtypes}:
+        return off_device(recurrence) or f"it is asked for {', '.join(dtypes)} only"
     return off_device(recurrence)
 
 
