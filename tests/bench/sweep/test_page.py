@@ -8,8 +8,8 @@ import pytest
 
 from ostinato.bench.machine import this_machine
 from ostinato.bench.sweep.ceilings import Ceilings
-from ostinato.bench.sweep.entry import Entry
-from ostinato.bench.sweep.grids import Grid, in_dtype
+from ostinato.bench.sweep.entry import Entry, Question
+from ostinato.bench.sweep.grids import GRIDS, Grid, in_dtype
 from ostinato.bench.sweep.page import page
 from ostinato.bench.sweep.sheet import Sheet
 
@@ -41,6 +41,17 @@ def test_times_stand_beside_those_of_the_first_engine():
 def test_the_head_says_in_what_is_computed():
     assert "- float32, products in precision 'highest'" in written(GRID, [])
     assert "- weights, inputs and states in float16" in written(in_dtype(GRID, "float16"), [])
+
+
+def test_published_numbers_stand_above():
+    grid = in_dtype(GRIDS["lengths"], "bfloat16")
+    spot = grid.spots[0]
+    entries = [
+        answer(Question(spot, engine, "forward"), ms)
+        for engine, ms in (("reference", 700.0), ("parallel", 1.0))
+    ]
+    assert "| ≥ 665 × | 700 × | met |" in written(grid, entries)
+    assert "Aims" not in written(GRID, [])
 
 
 def test_memory_is_shown_in_mebibytes():

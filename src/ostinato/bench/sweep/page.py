@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
+from ostinato.bench.sweep.aims import verdicts
 from ostinato.bench.sweep.ask import CHECKED_STEPS
 from ostinato.bench.sweep.entry import Entry, Question, Spot
 from ostinato.bench.sweep.grids import Grid
@@ -36,7 +37,8 @@ def page(grid: Grid, sheet: Sheet) -> str:
     ]
     legend = _LEGENDS[grid.shows].format(grid.engines[0])
     parts = _roof(sheet.entries) if grid.shows == "roof" else _parts(grid, sheet.entries)
-    blocks = [f"# {grid.title}", "\n".join(head), legend, *parts, *_notes(sheet.entries)]
+    aims = _aims(grid, sheet.entries)
+    blocks = [f"# {grid.title}", "\n".join(head), *aims, legend, *parts, *_notes(sheet.entries)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -46,6 +48,17 @@ def _numbers(grid: Grid, sheet: Sheet) -> str:
     if dtype == "float32":
         return f"float32, products in precision {sheet.precision!r} unless an engine says otherwise"
     return f"weights, inputs and states in {dtype}; an engine may be more exact within"
+
+
+def _aims(grid: Grid, entries: Sequence[Entry]) -> Iterator[str]:
+    """What publications report of such sizes, if they do."""
+    dtype = grid.spots[0].dtype
+    rows = [
+        (v.text, v.aim, "–" if v.measured is None else f"{v.measured:.3g} ×", v.outcome)
+        for v in verdicts(grid.name.removesuffix(f"-{dtype}"), entries, dtype)
+    ]
+    if rows:
+        yield f"## Aims\n\n{_table(('what', 'aim', f'measured in {dtype}', 'outcome'), rows)}"
 
 
 def _ceilings(entries: Sequence[Entry]) -> Iterator[str]:
