@@ -3,9 +3,10 @@
 #
 #     benchmarks/on_gpu.sh [PART…]
 #
-# The parts, all of them if none is named, in 28 minutes at most:
+# The parts, all of them if none is named, in 29 minutes at most:
 #
 #     tests     what only a device can show                                            4 minutes
+#     rates     what estimates of engines are computed from, kept in the cache of kernels    1
 #     narrow    generated code, loop, cuDNN and FlashRNN in bfloat16, over heads,
 #               rows and steps                                                         5
 #     heads     the same in float32                                                    5
@@ -71,6 +72,14 @@ table() {
         --dtype "${3:-float32}" ${QUICK:-}
 }
 
+rates() {
+    if [ "$device" = cpu ]; then
+        echo "Rates are those of a CUDA device; there is none."
+    else
+        OSTINATO_PERSISTENT=0 within 60 "$python" -m ostinato.bench.device_rates
+    fi
+}
+
 code() {
     within 300 "$python" -m ostinato.bench.device_code LSTM GRU LayerNormLSTM ParaGRU \
         --hidden 64,128
@@ -80,7 +89,7 @@ code() {
 part() {
     case $1 in
     tests) (tests) ;;
-    code) code ;;
+    rates | code) "$1" ;;
     narrow) table heads 240 bfloat16 ;;
     heads) table heads 240 ;;
     lengths) table lengths 220 ;;
@@ -94,7 +103,7 @@ part() {
 }
 
 if [ $# = 0 ]; then
-    set -- tests narrow heads lengths matrices cells memory roofline
+    set -- tests rates narrow heads lengths matrices cells memory roofline
 fi
 failed=0
 for name in "$@"; do

@@ -12,10 +12,11 @@ from ostinato.engines.rates import Rates
 
 
 def test_rates_are_differences_of_times(monkeypatch):
+    pytest.importorskip("triton")
     monkeypatch.setattr(module, "_BYTES", 2**10)
     monkeypatch.setattr(module, "_FEW", 2)
     monkeypatch.setattr(module, "_MANY", 6)
-    times = iter([60.0, 68.0, 8.0, 300.0, 5.0, 13.0, 5.0, 17.0, 10.0, 610.0])
+    times = iter([60.0, 68.0, 3.0, 5.0, 12.0, 8.0, 300.0, 5.0, 13.0, 5.0, 17.0, 10.0, 610.0])
 
     def clock(run):
         run()
@@ -23,6 +24,7 @@ def test_rates_are_differences_of_times(monkeypatch):
 
     found = measured("cpu", clock)
     assert (found.pointwise_step, found.call) == (2.0, 56.0)
+    assert (found.answer, found.following) == (2.0, 4.0)
     assert found.bandwidth == 2 * 2**10 / 8
     assert found.operation == 3.0
     assert (found.product_step, found.cudnn_step, found.python_step) == (2.0, 3.0, 150.0)

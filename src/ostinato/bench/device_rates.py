@@ -2,8 +2,8 @@
 
 python -m ostinato.bench.device_rates
 
-Memory, calls and the least of a step are measured; the rates of multiplication and of the caches
-stay the published ones.
+Memory, calls, the least of a step and what scans wait for are measured; the rates of
+multiplication and of the caches stay the published ones.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ import torch
 import ostinato as ost
 from ostinato.bench.machine import this_machine
 from ostinato.cells import make_cell
+from ostinato.engines.parallel.affine_map import Pointwise
+from ostinato.engines.parallel.course import Course
+from ostinato.engines.parallel.device import chunks
+from ostinato.engines.parallel.device.scan import run_in_parts
 from ostinato.engines.rates import Rates, store
 from ostinato.engines.tuned import timed
 
@@ -38,6 +42,7 @@ def measured(device: str, clock: Clock = timed) -> Rates:
     there = torch.empty(_BYTES // 4, device=device).normal_()
     copy, small = torch.empty_like(there), torch.zeros(8, device=device)
     call, pointwise = _call_and_step("ParaGRU", "fused", device, clock)
+    answer, following = _of_scans(device, clock)
     date = datetime.now(UTC).strftime("%Y-%m-%d")
     return replace(
         Rates(),
@@ -49,6 +54,8 @@ def measured(device: str, clock: Clock = timed) -> Rates:
         product_step=_call_and_step("GRU", "fused", device, clock)[1],
         cudnn_step=_call_and_step("GRU", "torch", device, clock)[1],
         python_step=_call_and_step("GRU", "reference", device, clock)[1],
+        answer=answer,
+        following=following,
     )
 
 
@@ -60,6 +67,24 @@ def _call_and_step(name: str, engine: str, device: str, clock: Clock) -> tuple[f
         few, many = (clock(lambda x=x: layer(x)) for x in drawn)  # type: ignore[misc]
     step = max(1e-3, (many - few) / (_MANY - _FEW))
     return max(1.0, few - _FEW * step), step
+
+
+def _of_scans(device: str, clock: Clock) -> tuple[float, float]:
+    """Microseconds until memory answers, and until the next kernel of a scan runs.
+
+    One lane fills nothing, so that it only waits; two parts are three kernels, whose steps are
+    about as many as those of one loop.
+    """
+
+    def taken(steps: int, size: int) -> float:
+        a, b = torch.rand(2, steps, 1, 1, device=device)
+        init, out = torch.zeros_like(b[0]), torch.empty_like(b)
+        return clock(lambda: run_in_parts(Course(Pointwise()), size, a, b, init, out))
+
+    few, many = (taken(steps, steps) for steps in (_FEW, _MANY))
+    step = max(1e-3, (many - few) / (_MANY - _FEW))
+    further = (taken(_FEW, _FEW // 2) - few - 2 * step) / 2
+    return chunks.TOGETHER * step, max(1e-3, further)
 
 
 def main() -> None:

@@ -39,6 +39,8 @@ class Rates:
         second_cache: bytes that all multiprocessors together read again.
         launched: microseconds until another kernel or product of a step is launched.
         replayed: microseconds from one to the next, where a recording of them is replayed.
+        answer: microseconds until memory answers a loop that waits for it.
+        following: microseconds until a further kernel of a scan runs.
         barrier: microseconds until all programs have met.
         product_step: microseconds, the least of a step that multiplies.
         chunk: microseconds until a part of a matrix arrives from the caches.
@@ -61,6 +63,8 @@ class Rates:
     second_cache: float = 4.0e6
     launched: float = 30.0
     replayed: float = 3.0
+    answer: float = 0.7
+    following: float = 8.0
     barrier: float = 2.0
     product_step: float = 1.2
     chunk: float = 0.3

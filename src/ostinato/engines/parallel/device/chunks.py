@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from ostinato.engines.rates import rates
 
-# Of a large device, in microseconds: until memory answers, until a further kernel runs. From what
-# is known of such devices; not measured on one.
-_WAIT, _LAUNCH = 0.7, 8.0
-# Steps that are read together, about; and steps of the shortest part, whose multiples all are, so
-# that no step is left to be read alone.
-_TOGETHER, _LEAST = 4, 16
+# Steps that are read together, about.
+TOGETHER = 4
+# Steps of the shortest part, whose multiples all are, so that no step is left to be read alone.
+_LEAST = 16
 # Lanes that a device holds at once; and parts that a launch may have.
 _LANES, _PARTS = 2**18, 2**15
 
@@ -36,7 +34,7 @@ def estimates(steps: int, lanes: int, bytes_read: int, bytes_written: int) -> di
             _pass(size, lanes * -(-steps // size), bytes_read)
             + _pass(-(-steps // size), lanes, bytes_read)
             + _pass(size, lanes * -(-steps // size), bytes_read + bytes_written)
-            + 2 * _LAUNCH
+            + 2 * rates().following
         )
         parts *= 2
     return dict(sorted(found.items(), key=lambda each: each[1]))
@@ -54,4 +52,4 @@ def chunk(steps: int, lanes: int, bytes_read: int, bytes_written: int) -> int:
 
 def _pass(steps: int, lanes: int, size: int) -> float:
     """How long a loop over some steps takes: it waits, or it fills the memory."""
-    return max(steps / _TOGETHER * _WAIT, steps * lanes * size / rates().bandwidth)
+    return max(steps / TOGETHER * rates().answer, steps * lanes * size / rates().bandwidth)

@@ -88,24 +88,24 @@ def run(
 
     def measure(parts: int) -> float:
         size = chunks.length(len(b), parts)
-        return tuned.timed(lambda: _run(course, size, a, b, init, out, before, grad))
+        return tuned.timed(lambda: run_in_parts(course, size, a, b, init, out, before, grad))
 
     # What is written is never read, so that to run several times is to run once.
     size = chunk_of(course.form, a, b, grad is not None, measure)
-    _run(course, size, a, b, init, out, before, grad)
+    run_in_parts(course, size, a, b, init, out, before, grad)
 
 
-def _run(
+def run_in_parts(
     course: Course,
     size: int,
     a: Tensor,
     b: Tensor,
     init: Tensor,
     out: Tensor,
-    before: Tensor | None,
-    grad: Tensor | None,
+    before: Tensor | None = None,
+    grad: Tensor | None = None,
 ) -> None:
-    """The same in parts of `size` steps."""
+    """The same in parts of `size` steps, whatever estimates and clocks say."""
     ports = {"a": a, "b": b, "before": before, "out": out, "grad": grad}
     if size == len(b):
         ports["init"] = init[None]
