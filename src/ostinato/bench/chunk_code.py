@@ -6,7 +6,9 @@ python -m ostinato.bench.chunk_code 64 128 --precision tf32
 from __future__ import annotations
 
 import argparse
+import sys
 
+from ostinato.bench.command import status
 from ostinato.engines.chunk.ahead import Resources, resources
 
 _TITLE = ("decay", "K = V", "kernel", *Resources._fields[1:])
@@ -21,7 +23,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Print a table: registers and spilled bytes of a thread, shared bytes of a program."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
     parser.add_argument("sizes", nargs="+", type=int, help="K = V")
-    parser.add_argument("--precision", default="ieee", help="ieee, tf32x3 or tf32")
+    parser.add_argument("--precision", choices=("ieee", "tf32x3", "tf32"), default="ieee")
     given = parser.parse_args(arguments)
     print(*(f"{title:>12}" for title in _TITLE))
     for size in given.sizes:
@@ -31,4 +33,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status(main))

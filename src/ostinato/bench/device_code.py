@@ -6,17 +6,21 @@ python -m ostinato.bench.device_code LSTM GRU --hidden 64,128
 from __future__ import annotations
 
 import argparse
+import sys
 
 import torch
 
+from ostinato.bench.command import status
 from ostinato.cells import make_cell
 from ostinato.compiler.fission import split
 from ostinato.compiler.trace import trace
 from ostinato.core.cell import Cell
 from ostinato.core.state import State, leaves
 from ostinato.engines.fused.device.ahead import Resources, resources
+from ostinato.engines.fused.device.forms import ALTERNATING, ON_CHIP, PERSISTENT
 from ostinato.engines.fused.device.kernel import DeviceKernel
 from ostinato.engines.fused.lower import lower
+from ostinato.engines.rates import Rates
 
 _TITLE = ("cell", "H", "function", "rows", "warps", "registers", "spilled", "shared", "barriers")
 
@@ -46,22 +50,30 @@ def line(cell: str, hidden: int, found: Resources) -> tuple[str, ...]:
     return (cell, str(hidden), *map(str, values), str(found.shared), str(found.barriers))
 
 
+def _sizes(text: str) -> list[int]:
+    return [int(each) for each in text.split(",")]
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Print a table: registers and spilled bytes of a thread, shared bytes of a program."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
     parser.add_argument("cells", nargs="+", help="names of cells")
-    parser.add_argument("--hidden", default="64", help="H, with commas between them")
+    parser.add_argument("--hidden", type=_sizes, default="64", help="H, with commas between them")
     parser.add_argument("--rows", type=int, default=32, help="B")
-    parser.add_argument("--precision", default="ieee", help="ieee, tf32x3 or tf32")
-    parser.add_argument("--form", help="on chip, alternating or persistent")
+    parser.add_argument("--precision", choices=Rates().multiply, default="ieee", help="of products")
+    parser.add_argument(
+        "--form",
+        choices=(ON_CHIP, ALTERNATING, PERSISTENT),
+        help="of loops; the fastest if it is left out",
+    )
     given = parser.parse_args(arguments)
     print(*(f"{title:>14}" for title in _TITLE))
     for name in given.cells:
-        for hidden in map(int, given.hidden.split(",")):
+        for hidden in given.hidden:
             kernel = kernel_of(make_cell(name, hidden, hidden), hidden, given.form)
             for found in resources(kernel, given.rows, given.precision):
                 print(*(f"{word:>14}" for word in line(name, hidden, found)), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status(main))

@@ -8,6 +8,7 @@ multiplication and of the caches stay the published ones.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from datetime import UTC, datetime
 import torch
 
 import ostinato as ost
+from ostinato.bench.command import status
 from ostinato.bench.machine import this_machine
 from ostinato.cells import make_cell
 from ostinato.engines.parallel.affine_map import Pointwise
@@ -97,4 +99,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status(main))

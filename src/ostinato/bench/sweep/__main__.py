@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from ostinato.bench.command import status
 from ostinato.bench.machine import this_machine
 from ostinato.bench.report import write
 from ostinato.bench.sweep.ask import settle_precision
@@ -83,4 +84,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(status(main))
