@@ -59,10 +59,11 @@ def test_a_size_that_is_declined_makes_the_claim_about_all_sizes_fail(clocked, m
     assert not WORST.row(values[WORST]).holds
 
 
-def test_a_pass_is_timed_or_not_a_number():
+@pytest.mark.parametrize("error", [EngineError("no"), torch.OutOfMemoryError("17 GiB")])
+def test_a_pass_is_timed_or_not_a_number(error):
     class Declined(nn.Module):
         def forward(self, x):
-            raise EngineError("no")
+            raise error
 
     layers, x = flashrnn_speed._layers("GRU", SMALL, 8, "cpu"), torch.randn(2, 4, 48)
     x.requires_grad_()

@@ -3,7 +3,9 @@
 As there, the products of the input are not timed: x holds pre-activations. The sides run in turn,
 five times after one that compiles, and a ratio is the median of the five. Against torch's LSTM,
 dense and from input to output, the cell runs with its input map. On a GPU if there is one; a size
-that the generated loop does not take there counts as not a number, and no claim about it holds.
+that the generated loop does not take there, or that finds no memory, counts as not a number, and no
+claim about it holds. Deviation: numbers are float32, which runs everywhere, where the paper's are
+bfloat16; `benchmarks/on_gpu.sh narrow` measures those on a GPU.
 """
 
 from __future__ import annotations
@@ -150,7 +152,7 @@ def _pass(layer: nn.Module, x: Tensor, mode: str) -> float:
                 layer(x)
         else:
             torch.autograd.grad(layer(x)[0].sum(), [x, *layer.parameters()])
-    except EngineError:
+    except (EngineError, torch.OutOfMemoryError):
         return math.nan
     return _clock(x) - begin
 
