@@ -22,7 +22,7 @@ static void tile(Left a, Range s, const real* w, int64_t ldw, real* c, int64_t l
     for (int r = 0; r < R; r++)
       for (int q = 0; q < Q; q++) sums[r][q] = old * Full{}.load(c + r * ldc + q * LANES);
   constexpr bool large = R == GROUP && Q == 4;  // in a smaller one lines would wait for one another
-  Lines lines = large ? prefetch.next(w) : Lines{w, w, 0};
+  Lines lines = large ? prefetch.next(w) : Lines{w, w, 0, false};
   for (int64_t i = s.from; i < s.to; i++) {
     if (large) lines.ask();
     vec row[Q];

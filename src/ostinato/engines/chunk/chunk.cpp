@@ -150,6 +150,7 @@ struct Back : Chunk {
 
 extern "C" void forward(const Problem* p, int64_t begin, int64_t end) {
   Chunk c(*p);
+  prefetch.pairs = false;
   for (int64_t first = begin; first < end; first += c.team) {
     const int64_t last = std::min(first + c.team, end);
     for (int64_t row = first; row < last; row++) c.visit(row, 0), c.load_state(p->first, row, c.s);
@@ -165,6 +166,7 @@ extern "C" void forward(const Problem* p, int64_t begin, int64_t end) {
 
 extern "C" void backward(const Problem* p, int64_t begin, int64_t end) {
   Back c(*p);
+  prefetch.pairs = p->g.columns > 1;  // its products are few for all that it reads and puts out
   for (int64_t first = begin; first < end; first += c.team) {
     const int64_t last = std::min(first + c.team, end);
     for (int64_t row = first; row < last; row++) {
