@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from ostinato.bench import chunk_rate
 from ostinato.bench.chunk_rate import KINDS, Kind, main, operations, rates
+from ostinato.core.errors import OstinatoError
 from ostinato.engines.fused.toolchain import find_compiler
 
 
@@ -23,6 +25,20 @@ def test_both_ways_have_a_share(kind):
     found = list(rates(kind, 8, 64, 1))
     assert [rate.way for rate in found] == ["forward", "backward"]
     assert all(rate.share > 0 and rate.milliseconds > 0 for rate in found)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_chunks_that_are_wrong_are_not_timed(kind, monkeypatch):
+    monkeypatch.setattr(chunk_rate, "compare", None)
+    right = chunk_rate.recur
+
+    def wrong(*args, **kwargs):
+        o, last = right(*args, **kwargs)
+        return 1.001 * o, last
+
+    monkeypatch.setattr(chunk_rate, "recur", wrong)
+    with pytest.raises(OstinatoError, match=f"Chunks of {kind} are off single steps"):
+        next(rates(kind, 8, 64, 1))
 
 
 @pytest.mark.skipif(find_compiler() is None, reason="no C++ compiler")

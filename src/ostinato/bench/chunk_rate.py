@@ -13,18 +13,23 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from ostinato.bench.machine import Company, crowded
 from ostinato.bench.measure import compare
+from ostinato.core.errors import OstinatoError
 from ostinato.engines.chunk import kernel
-from ostinato.engines.chunk.recurrence import chunk_size
+from ostinato.engines.chunk.recurrence import chunk_size, recur
 from ostinato.engines.chunk.steps import Steps
+from ostinato.engines.chunk.stepwise import stepwise
 from ostinato.train.run import threads
 
 # Rows and columns of the matrices that torch multiplies.
 _SQUARE = 512
 _HEADS = 4
+# What rounding in float32 leaves stays ten times below.
+_BOUND = 1e-5
 
 
 class Kind(NamedTuple):
@@ -90,8 +95,12 @@ def rates(name: str, width: int, steps: int, repeats: int) -> Iterator[Rate]:
         width: K = V.
         steps: T.
         repeats: pairs of samples behind each share.
+
+    Raises:
+        OstinatoError: if chunks do not compute what single steps do.
     """
     kind, size = KINDS[name], chunk_size(steps, KINDS[name].updates)
+    _check(name, width, size)
     given, state = _drawn(kind, width, steps), torch.zeros(1, _HEADS, width, width)
     o, last, kept = kernel.forward(given, state, 1.0, size, True)
     assert kept is not None
@@ -109,6 +118,25 @@ def rates(name: str, width: int, steps: int, repeats: int) -> Iterator[Rate]:
         share = timing.ratio * count * _HEADS * (steps // size) / (2 * _SQUARE**3)
         busy = crowded(1, company.cores())
         yield Rate(name, width, way, share, timing.ours_ms, busy)
+
+
+def _check(name: str, width: int, size: int) -> None:
+    """The gate: three chunks, and all gradients, against single steps in float64."""
+    given, state = _drawn(KINDS[name], width, 3 * size), torch.zeros(1, _HEADS, width, width)
+    drawn = (given.q, given.k, given.v, given.g, given.beta)
+    leaves = [x.requires_grad_() for x in drawn if x is not None]
+    batch, _, heads, _ = given.q.shape
+    single = stepwise(given.map(Tensor.double).by_heads(1.0), state.double().flatten(0, 1))
+    expected = torch.unflatten(single[0], 0, (batch, heads)).transpose(1, 2)
+    outcomes = []
+    for o, last in (recur(given, state, size=size), (expected, single[1].view_as(state))):
+        grads = torch.autograd.grad(o.square().sum() + last.square().sum(), leaves)
+        outcomes.append((o.detach(), last.detach(), *grads))
+    for found, right in zip(*outcomes, strict=True):
+        error = float((found - right).norm() / right.norm())
+        # Written so that NaN is an error.
+        if not error <= _BOUND:
+            raise OstinatoError(f"Chunks of {name} are off single steps by {error:.1e}.")
 
 
 def _drawn(kind: Kind, width: int, steps: int) -> Steps:

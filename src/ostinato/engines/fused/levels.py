@@ -73,6 +73,7 @@ class LevelKernel(Kernel):
     """
 
     def __init__(self, kernel: Kernel, levels: Levels) -> None:
+        # A kernel of one call shares all that was compiled with the one that it stands for.
         self.__dict__ |= kernel.__dict__
         self.levels = levels
 
@@ -101,6 +102,7 @@ class LevelKernel(Kernel):
 
     def _summed(self, ports: dict[str, Port], rows: int) -> dict[str, _Leaf]:
         """Their gradients, whose sums are not to be written where the caller's lie."""
+        # Held by the kernel of this call, so that it outlives the loop.
         self._sums_of = [self.room((rows, leaf.size)) for leaf in self.core.carry]
         return {
             f"first_{i}": _Leaf(
