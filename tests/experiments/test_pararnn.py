@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ostinato.core.errors import DataError
@@ -14,28 +16,43 @@ from ostinato.experiments import (
     pararnn_solves,
     pararnn_speed,
 )
-from ostinato.experiments.experiment import silent
-from ostinato.experiments.pararnn import EXPERIMENT, Scale
+from ostinato.experiments.experiment import Curve, Measurement, Panel, silent
+from ostinato.experiments.pararnn import EXPERIMENT
 
 from .completeness import check_complete
 
+PARTS = {
+    "parity": pararnn_parity,
+    "fixed": pararnn_fixed,
+    "recall": pararnn_recall,
+    "solves": pararnn_solves,
+    "speed": pararnn_speed,
+    "language": pararnn_language,
+}
 
-def test_every_claim_is_measured_once_per_seed(monkeypatch, tmp_path):
-    monkeypatch.setattr(pararnn_parity, "LENGTHS", (4, 9))
-    monkeypatch.setattr(pararnn_fixed, "LONG", 9)
-    (tmp_path / "a.txt").write_text("a short text " * 900)
-    scale = Scale(
-        pararnn_parity.Size(updates=1),
-        pararnn_fixed.Size(updates=1),
-        pararnn_recall.Size(keep_updates=5, hop_updates=1),
-        pararnn_solves.Size(lengths=(32, 64), gradient_steps=10),
-        pararnn_speed.Size(lengths=(16, 32)),
-        pararnn_language.Size(16, 1, 4, 1, 5e-3, characters=300, order=1),
-        data=str(tmp_path),
-    )
-    measured = pararnn.measure(scale, 1, silent)
-    check_complete(measured, EXPERIMENT)
-    assert len({panel.y_label for panel in measured.panels}) == len(measured.panels) == 12
+
+def test_every_part_is_measured_at_its_own_size(monkeypatch, tmp_path):
+    (tmp_path / "a.txt").write_text("a short text " * 9000)
+    scale, given = replace(EXPERIMENT.scales["small"], data=str(tmp_path)), {}
+
+    def measuring(name):
+        def measure(size, seeds, track, *text):
+            given[name] = size, text
+            values = {claim: [0.0] * seeds for claim in PARTS[name].CLAIMS}
+            return Measurement(values, [Panel("x", name, [Curve("", [0], [[0]] * seeds)])])
+
+        return measure
+
+    for name, part in PARTS.items():
+        monkeypatch.setattr(part, "measure", measuring(name))
+    measured = pararnn.measure(scale, 2, silent)
+    check_complete(measured, EXPERIMENT, seeds=2)
+    assert [panel.y_label for panel in measured.panels] == list(PARTS)
+    assert {name: size for name, (size, _) in given.items()} == {
+        name: getattr(scale, name) for name in PARTS
+    }
+    (text,) = given["language"][1]
+    assert text.texts["train"].startswith("a short text")
 
 
 def test_a_text_that_cannot_be_read_is_told_at_once(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from ostinato.experiments import pararnn_language
@@ -15,9 +16,13 @@ def test_scores_are_compared_with_counted_ngrams(tmp_path):
     size = Size(16, 1, 4, 40, 2e-2, characters=400, order=1)
     found = pararnn_language.measure(size, 1, silent, text_task(size, str(tmp_path)))
     assert set(found.values) == set(pararnn_language.CLAIMS)
-    assert all(-4 < value < 0.5 for value in found.values[pararnn_language.NGRAM])
-    assert all(1 <= value <= 4 for value in found.values[pararnn_language.TRAINED])
+    for cell in pararnn_language.CELLS:
+        assert all(-4 < value < 0.5 for value in found.values[pararnn_language.NGRAM[cell]])
+        assert all(1 <= value <= 4 for value in found.values[pararnn_language.TRAINED[cell]])
+    gru, lstm = (found.values[claim][0] for claim in pararnn_language.NGRAM.values())
+    assert found.values[pararnn_language.ALIKE] == [pytest.approx(lstm - gru)]
     (panel,) = found.panels
+    assert [curve.label for curve in panel.curves] == ["ParaGRU", "ParaLSTM", "ParaGRU, a = 0"]
     for curve in panel.curves:
         assert all(run[-1] < run[0] - 0.5 for run in curve.runs)
 

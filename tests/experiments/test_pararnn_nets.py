@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from ostinato.core.state import leaves, map_state
 from ostinato.experiments.pararnn_nets import (
     Positions,
     language_net,
     parity_net,
     placed_net,
+    recall_net,
     without_recurrent_weights,
 )
 
@@ -58,7 +60,17 @@ def test_a_symbol_is_told_apart_by_its_place():
     torch.manual_seed(0)
     code = Positions(3, 6, 8)(torch.zeros(1, 6, dtype=torch.int64)).detach()
     assert torch.cdist(code[0], code[0])[0, 1:].min() > 0.5
-    net = placed_net(3, 6)
+    net = placed_net("ParaGRU", 3, 6)
     assert net(torch.zeros(2, 6, dtype=torch.int64))[0].shape == (2, 3)
-    z = torch.sigmoid(net.layer.cell.input.bias.detach()[64:128])
-    assert (float(z.max()), float(z.min())) == pytest.approx((0.5, 0.018), rel=0.01)
+
+
+@pytest.mark.parametrize("cell", ["ParaGRU", "ParaLSTM"])
+def test_a_net_for_recall_begins_remembering(cell):
+    net = recall_net(cell, 5, 8, 2)
+    for block in net.layer.layers:
+        step = block.recurrence.cell
+        assert step.clip == 0.9
+        without_recurrent_weights(step)
+        ones = map_state(torch.ones_like, step.initial_state(1))
+        memory = leaves(step(torch.zeros(1, 8), ones)[1])[-1]
+        torch.testing.assert_close(memory[0].detach(), torch.sigmoid(torch.linspace(0, 4, 8)))

@@ -5,7 +5,7 @@ of Nonlinear RNNs for Large Language Models", ICLR 2026, arXiv 2510.21450.
 
 What the paper claims, and where it is measured: few iterations however long the sequence, with
 the exact gradient (`pararnn_solves`; after training on text `pararnn_language`); tasks that a
-linear recurrence cannot learn (`pararnn_parity`) or that need memory (`pararnn_recall`); speed
+linear recurrence cannot learn (`pararnn_parity`) or that need recall (`pararnn_recall`); speed
 against the plain loop (`pararnn_speed`); language (`pararnn_language`).
 
 Nets are trained with the engine that is fastest here, a compiled loop: on the CPU Newton's method
@@ -37,7 +37,7 @@ class Scale:
     Attributes:
         parity: of parity.
         fixed: of parity with three iterations.
-        recall: of remembering a symbol.
+        recall: of finding what was read before.
         solves: of the iterations at the beginning.
         speed: of the comparison with loops.
         language: of the language model.
@@ -83,17 +83,17 @@ EXPERIMENT = Experiment(
         "small": Scale(
             pararnn_parity.Size(updates=1000),
             pararnn_fixed.Size(updates=800),
-            pararnn_recall.Size(keep_updates=1000, hop_updates=350),
+            pararnn_recall.SMALL,
             pararnn_solves.Size(lengths=(2**8, 2**11, 2**14), gradient_steps=1000),
-            pararnn_speed.Size(lengths=(2**8, 2**10, 2**12, 2**14)),
+            pararnn_speed.Size((2**8, 2**10, 2**12, 2**14), longest_loop=2**10),
             pararnn_language.Size(96, 2, 16, updates=400, rate=5e-3, characters=50_000, order=3),
         ),
         "paper": Scale(
             pararnn_parity.Size(updates=1500),
             pararnn_fixed.Size(updates=1500),
-            pararnn_recall.Size(60_000, 20_000, keep_steps=100, hop_steps=100),
+            pararnn_recall.PAPER,
             pararnn_solves.Size(tuple(2**k for k in range(8, 18)), gradient_steps=10_000),
-            pararnn_speed.Size(tuple(2**k for k in range(8, 17))),
+            pararnn_speed.Size(tuple(2**k for k in range(8, 17)), longest_loop=2**12),
             pararnn_language.Size(256, 4, 32, 20_000, rate=3e-3, characters=300_000, order=5),
         ),
     },

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.cells import make_cell
+from ostinato.cells.para_lstm import ParaLSTMCell
+from ostinato.core.cell import Cell
 from ostinato.models.sequence_model import SequenceModel
 from ostinato.models.time.pararnn import ParaRNN, ParaRNNConfig
 from ostinato.over.time import RNN
@@ -53,16 +55,34 @@ class Positions(nn.Module):
         return embedded
 
 
-def placed_net(symbols: int, steps: int, width: int = 64) -> SequenceModel:
-    """ParaGRU alone, which reads symbols and their places, and answers after the last one."""
-    recurrence = RNN(make_cell("ParaGRU", width, width, heads=4, clip=0.9))
-    with torch.no_grad():
-        # z from 1/2 to 1/50, so that some units remember as far as a sequence reaches.
-        recurrence.cell.get_parameter("input.bias")[width : 2 * width] = -torch.linspace(
-            0, 4, width
-        )
+def placed_net(cell: str, symbols: int, steps: int, width: int = 64) -> SequenceModel:
+    """A cell alone, which reads symbols and their places, and answers after the last one."""
+    made = make_cell(cell, width, width, heads=4, clip=0.9)
+    begin_remembering(made)
     encoder, head = Positions(symbols, steps, width), nn.Linear(width, symbols)
-    return SequenceModel(encoder, recurrence, head, per_step=False)
+    return SequenceModel(encoder, RNN(made), head, per_step=False)
+
+
+def recall_net(cell: str, symbols: int, width: int, layers: int) -> ParaRNN:
+    """The paper's language model, small, with its bound and a beginning for synthetic tasks."""
+    options = {"symbols": symbols, "width": width, "layers": layers, "heads": 4}
+    net = ParaRNN(ParaRNNConfig(**options, cell=cell, clip=0.9))  # type: ignore[arg-type]
+    for module in net.modules():
+        if isinstance(module, Cell):
+            begin_remembering(module)
+    return net
+
+
+@torch.no_grad()
+def begin_remembering(cell: Cell) -> None:
+    """Let the new in by 1/2 to 1/50, so that some units remember as far as a sequence reaches."""
+    bias, width = cell.get_parameter("input.bias"), cell.get_parameter("recur").shape[-1]
+    far = torch.linspace(0, 4, width)
+    # f, the first gate of ParaLSTM, keeps the old; z, the second one of ParaGRU, lets the new in.
+    if isinstance(cell, ParaLSTMCell):
+        bias[:width] = far
+    else:
+        bias[width : 2 * width] = -far
 
 
 def language_net(cell: str, symbols: int, width: int, layers: int) -> ParaRNN:

@@ -1,7 +1,9 @@
-"""What Newton's method costs beside two loops over time, on one core.
+"""What Newton's method costs beside two loops over time, on a GPU if there is one, or on one core.
 
 The loop of the paper's comparison applies the step once for each step, in Python; the other one
-is compiled. The three are timed in turn, so that what disturbs the machine disturbs all.
+is compiled. The three are timed in turn, so that what disturbs the machine disturbs all, three
+times after a pass that compiles, of which the median counts. Of the loop in Python only the first
+steps are timed, and its time taken to grow with their number.
 """
 
 from __future__ import annotations
@@ -9,16 +11,20 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from statistics import median
 
 import torch
+from torch import Tensor
 
 from ostinato.cells import make_cell
+from ostinato.core.cell import Cell
 from ostinato.experiments.experiment import Claim, Curve, Measurement, Panel, Track, joined
 from ostinato.over.time import RNN
 
 ENGINES = {"loop": "reference", "Newton": "parallel", "compiled loop": "fused"}
 MODES = ("forward", "forward+backward")
 WIDTH = 64
+_REPEATS = 3
 
 CELLS = ("ParaGRU", "ParaLSTM")
 FASTER = {
@@ -49,9 +55,13 @@ class Size:
 
     Attributes:
         lengths: in steps.
+        longest_loop: so many steps of the loop in Python are timed at most.
+        device: where all sides run; None: on CUDA if torch sees it, else on the CPU.
     """
 
     lengths: tuple[int, ...]
+    longest_loop: int
+    device: str | None = None
 
 
 def measure(size: Size, seeds: int, track: Track) -> Measurement:
@@ -82,24 +92,41 @@ def _measure(cell: str, size: Size, seeds: int, track: Track) -> Measurement:
 
 def _time(name: str, size: Size, seed: int, track: Track) -> Seconds:
     torch.manual_seed(seed)
-    cell, found = make_cell(name, WIDTH, WIDTH), Seconds()
-    for engine in ENGINES.values():
-        # Traced and compiled before it is timed.
-        _pass(RNN(cell, engine), torch.randn(1, 16, WIDTH), MODES[1])
+    device = size.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    cell, found = make_cell(name, WIDTH, WIDTH).to(device), Seconds()
     for steps in track(size.lengths, f"speed, {name}, seed {seed}"):
-        x = torch.randn(1, steps, WIDTH)
+        x = torch.randn(1, steps, WIDTH).to(device)
         for mode in MODES:
-            for side, engine in ENGINES.items():
-                found.setdefault((side, mode), []).append(_pass(RNN(cell, engine), x, mode))
+            for side, seconds in _sides(cell, x, mode, size.longest_loop).items():
+                found.setdefault((side, mode), []).append(seconds)
     return found
 
 
-def _pass(layer: RNN, x: torch.Tensor, mode: str) -> float:
+def _sides(cell: Cell, x: Tensor, mode: str, longest_loop: int) -> dict[str, float]:
+    """Seconds of each side, in turn."""
+    samples: dict[str, list[float]] = {side: [] for side in ENGINES}
+    for repeat in range(1 + _REPEATS):
+        for side, engine in ENGINES.items():
+            timed = x[:, :longest_loop] if engine == "reference" else x
+            seconds = _pass(RNN(cell, engine), timed, mode)
+            if repeat:
+                samples[side].append(seconds * x.shape[1] / timed.shape[1])
+    return {side: median(found) for side, found in samples.items()}
+
+
+def _pass(layer: RNN, x: Tensor, mode: str) -> float:
     """Seconds."""
-    begin = time.perf_counter()
+    begin = _clock(x)
     if mode == MODES[0]:
         with torch.no_grad():
             layer(x)
     else:
         torch.autograd.grad(layer(x)[0].sum(), list(layer.parameters()))
-    return time.perf_counter() - begin
+    return _clock(x) - begin
+
+
+def _clock(x: Tensor) -> float:
+    """Now, with nothing left to be done on the device of x."""
+    if x.is_cuda:
+        torch.cuda.synchronize(x.device)
+    return time.perf_counter()
