@@ -16,7 +16,10 @@
 #     memory    of a training pass                                                     2
 #     roofline  rates beside those of a copy and of a product                          2
 #
-# and code, registers and memory of generated kernels, which takes no device and is run by name only.
+# and, by name only,
+#
+#     newton    Newton's method beside the loop and generated code, on cells made for it    3
+#     code      registers and memory of generated kernels, which takes no device
 #
 # Needed are torch, Triton, numpy, safetensors, rich and pytest with pytest-timeout; matplotlib draws,
 # pytest-xdist makes the tests short. Nothing is installed: the source is taken from this folder.
@@ -80,6 +83,10 @@ rates() {
     fi
 }
 
+newton() {
+    within 170 "$python" -m ostinato.bench.newton_speed --device "$device" ${QUICK:-}
+}
+
 code() {
     within 300 "$python" -m ostinato.bench.device_code LSTM GRU LayerNormLSTM ParaGRU \
         --hidden 64,128
@@ -89,7 +96,7 @@ code() {
 part() {
     case $1 in
     tests) (tests) ;;
-    rates | code) "$1" ;;
+    rates | newton | code) "$1" ;;
     narrow) table heads 240 bfloat16 ;;
     heads) table heads 240 ;;
     lengths) table lengths 220 ;;

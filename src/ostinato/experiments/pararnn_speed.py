@@ -70,7 +70,7 @@ def measure(size: Size, seeds: int, track: Track) -> Measurement:
 
 
 def _measure(cell: str, size: Size, seeds: int, track: Track) -> Measurement:
-    found = [_time(cell, size, seed, track) for seed in range(seeds)]
+    found = [times(cell, size, seed, track) for seed in range(seeds)]
 
     def ratio(a: str, b: str) -> list[float]:
         return [times[a, MODES[1]][-1] / times[b, MODES[1]][-1] for times in found]
@@ -90,7 +90,8 @@ def _measure(cell: str, size: Size, seeds: int, track: Track) -> Measurement:
     return Measurement(values, panels)
 
 
-def _time(name: str, size: Size, seed: int, track: Track) -> Seconds:
+def times(name: str, size: Size, seed: int, track: Track) -> Seconds:
+    """Time all sides of one cell once."""
     torch.manual_seed(seed)
     device = size.device or ("cuda" if torch.cuda.is_available() else "cpu")
     cell, found = make_cell(name, WIDTH, WIDTH).to(device), Seconds()
