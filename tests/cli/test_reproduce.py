@@ -47,3 +47,15 @@ def test_the_folder_is_named_after_paper_and_scale(tmp_path, monkeypatch, capsys
 def test_a_wrong_scale_has_status_2(capsys):
     assert main(["reproduce", "deer", "--scale", "huge"]) == 2
     assert "huge" in capsys.readouterr().err
+
+
+def test_a_run_is_gone_on_with_where_it_is_asked_for(tmp_path, capsys):
+    out = ["--out", str(tmp_path)]
+    assert main(["reproduce", "deer", *out]) == 0
+    assert "taken from" not in capsys.readouterr().err
+    assert main(["reproduce", "deer", *out, "--resume"]) == 0
+    told = capsys.readouterr()
+    assert f"all: taken from {tmp_path / 'parts' / 'all.json'}" in told.err
+    assert told.out.splitlines()[-1] == "reproduced: yes"
+    assert main(["reproduce", "deer", *out, "--resume", "--seeds", "2"]) == 1
+    assert "seeds was 3, is 2" in capsys.readouterr().err

@@ -8,7 +8,6 @@ import pytest
 
 from ostinato.core.errors import DataError
 from ostinato.experiments import (
-    pararnn,
     pararnn_fixed,
     pararnn_language,
     pararnn_parity,
@@ -16,7 +15,7 @@ from ostinato.experiments import (
     pararnn_solves,
     pararnn_speed,
 )
-from ostinato.experiments.experiment import Curve, Measurement, Panel, silent
+from ostinato.experiments.experiment import Curve, Measurement, Panel, joined, silent
 from ostinato.experiments.pararnn import EXPERIMENT
 
 from .completeness import check_complete
@@ -45,7 +44,7 @@ def test_every_part_is_measured_at_its_own_size(monkeypatch, tmp_path):
 
     for name, part in PARTS.items():
         monkeypatch.setattr(part, "measure", measuring(name))
-    measured = pararnn.measure(scale, 2, silent)
+    measured = joined(part(scale, 2, silent) for part in EXPERIMENT.measure.values())
     check_complete(measured, EXPERIMENT, seeds=2)
     assert [panel.y_label for panel in measured.panels] == list(PARTS)
     assert {name: size for name, (size, _) in given.items()} == {

@@ -14,6 +14,7 @@ def reproduce(
     seeds: int = 3,
     out: Path | None = None,
     data: str | dict[str, str] | None = None,
+    resume: bool = False,
 ) -> None:
     """Repeat a paper's experiment and compare with its numbers.
 
@@ -27,12 +28,18 @@ def reproduce(
         out: the folder for JSON, CSV and picture; none: runs/reproduce/SLUG-SCALE.
         data: data of your own in the place of what the experiment generates, if it can use any:
             a path, as its task takes it, or `--data.NAME PATH` where it can use several sets.
+        resume: go on with a run that was ended: parts of it that were done, which lie in the
+            folder "parts" of `out`, are not measured again.
     """
     experiment = find_experiment(slug)
+    from ostinato.experiments.kept import Kept
     from ostinato.experiments.report import progress, save, show
 
+    folder = out or Path("runs/reproduce", f"{slug}-{scale}")
+    run = {"slug": slug, "scale": scale, "seeds": seeds, "data": data}
+    kept = Kept(folder / "parts", experiment.claims, run, resume)
     with progress() as track:
-        result = experiment.run(scale, seeds, track, data)
-    for path in save(result, out or Path("runs/reproduce", f"{slug}-{scale}")):
+        result = experiment.run(scale, seeds, track, data, kept)
+    for path in save(result, folder):
         print(path)
     show(experiment, result)

@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -31,6 +32,15 @@ class Track(Protocol):
 def silent(items: Iterable[Item], text: str) -> Iterable[Item]:
     """A `Track` that shows nothing."""
     return items
+
+
+Keep = Callable[[str, Callable[[], "Measurement"]], "Measurement"]
+"""Called with the name of a part and what measures it: measures it, or has kept it."""
+
+
+def unkept(name: str, measure: Callable[[], Measurement]) -> Measurement:
+    """A `Keep` that measures."""
+    return measure()
 
 
 @dataclass(frozen=True)
@@ -160,6 +170,9 @@ class Result:
         return all(row.holds for row in self.rows)
 
 
+Measure = Callable[[Any, int, Track], Measurement]
+
+
 @dataclass(frozen=True)
 class Experiment:
     """How a paper's effect is reproduced.
@@ -171,14 +184,15 @@ class Experiment:
         scales: sizes by name; what a size consists of is known to `measure` only. An experiment
             that can use data of the user's has a field `data` in them: a path or None, or, for
             several sets, these by name.
-        measure: (size, seeds, track) -> Measurement, for the seeds 0 … seeds−1.
+        measure: (size, seeds, track) -> Measurement, for the seeds 0 … seeds−1; of an experiment
+            in parts one for each, by name, which do not know of each other.
     """
 
     slug: str
     title: str
     claims: Sequence[Claim]
     scales: Mapping[str, Any]
-    measure: Callable[[Any, int, Track], Measurement]
+    measure: Measure | Mapping[str, Measure]
 
     def run(
         self,
@@ -186,6 +200,7 @@ class Experiment:
         seeds: int = 3,
         track: Track = silent,
         data: str | Mapping[str, str] | None = None,
+        keep: Keep = unkept,
     ) -> Result:
         """Measure and compare, on one thread; torch's random state is as before afterwards.
 
@@ -195,6 +210,7 @@ class Experiment:
             track: shows the progress.
             data: a path to data of the user's, for an experiment that can use it; paths by name
                 for one that can use several sets.
+            keep: measures a part, unless it has kept it.
 
         Raises:
             ArgumentError: if the scale is unknown, there is no seed, or no use for the data, or
@@ -209,10 +225,13 @@ class Experiment:
         size = self.scales[scale]
         if data is not None:
             size = self._with_data(size, data)
+        parts = self.measure if isinstance(self.measure, Mapping) else {"all": self.measure}
         begin = time.perf_counter()
         # The nets are small: a second thread costs more than it gives, on a busy machine far more.
         with threads(1), torch.random.fork_rng(devices=[]):
-            measured = self.measure(size, seeds, track)
+            measured = joined(
+                keep(name, partial(measure, size, seeds, track)) for name, measure in parts.items()
+            )
         rows = [claim.row(measured.values[claim]) for claim in self.claims]
         seconds = time.perf_counter() - begin
         return Result(self.slug, scale, seeds, rows, seconds, measured.panels)

@@ -25,7 +25,7 @@ from ostinato.experiments import (
     pararnn_solves,
     pararnn_speed,
 )
-from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
+from ostinato.experiments.experiment import Experiment, Measurement, Track
 
 __papers__ = ("pararnn",)
 
@@ -52,20 +52,15 @@ class Scale:
     language: pararnn_language.Size
     data: str | None = None
 
+    def __post_init__(self) -> None:
+        # A text that cannot be read is told before minutes of training, not after.
+        if self.data is not None:
+            pararnn_language.text_task(self.language, self.data)
 
-def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
-    """All parts, one after the other."""
-    # A text that cannot be read is told before minutes of training, not after.
+
+def _language(scale: Scale, seeds: int, track: Track) -> Measurement:
     text = pararnn_language.text_task(scale.language, scale.data)
-    parts = (
-        pararnn_parity.measure(scale.parity, seeds, track),
-        pararnn_fixed.measure(scale.fixed, seeds, track),
-        pararnn_recall.measure(scale.recall, seeds, track),
-        pararnn_solves.measure(scale.solves, seeds, track),
-        pararnn_speed.measure(scale.speed, seeds, track),
-        pararnn_language.measure(scale.language, seeds, track, text),
-    )
-    return joined(parts)
+    return pararnn_language.measure(scale.language, seeds, track, text)
 
 
 EXPERIMENT = Experiment(
@@ -97,5 +92,12 @@ EXPERIMENT = Experiment(
             pararnn_language.Size(256, 4, 32, 20_000, rate=3e-3, characters=300_000, order=5),
         ),
     },
-    measure=measure,
+    measure={
+        "parity": lambda scale, *how: pararnn_parity.measure(scale.parity, *how),
+        "fixed": lambda scale, *how: pararnn_fixed.measure(scale.fixed, *how),
+        "recall": lambda scale, *how: pararnn_recall.measure(scale.recall, *how),
+        "solves": lambda scale, *how: pararnn_solves.measure(scale.solves, *how),
+        "speed": lambda scale, *how: pararnn_speed.measure(scale.speed, *how),
+        "language": _language,
+    },
 )

@@ -57,10 +57,15 @@ def save(result: Result, folder: Path) -> list[Path]:
     except MissingExtraError as error:
         print(error, file=sys.stderr)
     for name, content in contents.items():
-        partial = folder / f"{name}.partial"
-        partial.write_bytes(content)
-        os.replace(partial, folder / name)
+        write(folder / name, content)
     return [folder / name for name in contents]
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file so that it is there as a whole or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)
 
 
 def to_json(result: Result) -> dict[str, Any]:
