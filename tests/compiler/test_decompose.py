@@ -37,3 +37,9 @@ def test_rounded_once(name, dtype):
         {"rtol": 0.51 * eps, "atol": 1e-5} if dtype.itemsize < 4 else {"rtol": 0, "atol": 1e-12}
     )
     torch.testing.assert_close(found.double(), expected, **bounds)
+
+
+@pytest.mark.parametrize("shape", [(3,), (300, 2), (2, 0)])
+def test_a_unit_matrix_of_any_size_can_be_run(shape):
+    rule = decompositions()[aten.eye.default if len(shape) == 1 else aten.eye.m]
+    assert torch.equal(rule(*shape, dtype=torch.float64), torch.eye(*shape, dtype=torch.float64))

@@ -150,6 +150,13 @@ def _split(x: Tensor, size: int, dim: int = 0) -> list[Tensor]:
     return list(torch.split_with_sizes(x, sizes, dim))
 
 
+def _eye(n: int, m: int | None = None, *, dtype: Any = None, **where: Any) -> Tensor:
+    # Not torch's own, which from 256 rows on counts them in a dtype that has no arange.
+    sizes = n, n if m is None else m
+    rows, columns = (torch.arange(size, device=where.get("device")) for size in sizes)
+    return (rows[:, None] == columns).to(dtype or torch.get_default_dtype())
+
+
 @cache
 def decompositions() -> dict[Any, Callable[..., Any]]:
     """The table for tracing: torch's core decompositions, with ours in their place."""
@@ -168,6 +175,8 @@ def decompositions() -> dict[Any, Callable[..., Any]]:
         aten.any.dims: _any,
         aten.amin.default: _amin,
         aten.split.Tensor: _split,
+        aten.eye.default: _eye,
+        aten.eye.m: _eye,
         # How elements lie in memory is no matter of the step.
         torch.ops.prims.copy_strided.default: lambda x, strides: x,
     }
