@@ -20,6 +20,18 @@ def asked(*about, **more):
     return ask(question(*about, **more), "cpu", repeats=1, limit=1.0)
 
 
+def told(monkeypatch, name):
+    """Whether a side is the one of a name."""
+    right, made = module.side, []
+
+    def side(cell, engine):
+        made.append((run := right(cell, engine), engine))
+        return run
+
+    monkeypatch.setattr(module, "side", side)
+    return lambda run: any(each is run and engine == name for each, engine in made)
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("engine", ["reference", "parallel"])
 def test_numbers(engine, mode):
@@ -28,6 +40,36 @@ def test_numbers(engine, mode):
     assert entry.ms > 0
     assert entry.peak is None or entry.peak >= 0
     assert 0 < entry.error < 1e-4
+    assert entry.error == pytest.approx(max(entry.parts.values()))
+    assert set(entry.parts) == ({"y"} if mode == MODES[0] else {"y", "x", "weights"})
+    assert (entry.iterations is None) == (engine == "reference")
+
+
+def test_errors_are_told_part_by_part_where_the_input_has_parts(monkeypatch):
+    right, calls = module._results, []
+
+    def off(run, *about):
+        y, dx = right(run, *about)
+        calls.append(run)
+        if len(calls) == 1:
+            # Behind q, k and v stand two numbers for β and two for g.
+            dx[..., 12:14] *= 1.01
+        return [y, dx]
+
+    monkeypatch.setattr(module, "_results", off)
+    asked_for = question(cell="Updates-1", engine="reference", mode=MODES[1])
+    spot = replace(asked_for.spot, heads=2)
+    entry = ask(replace(asked_for, spot=spot), "cpu", repeats=1, limit=1.0)
+    assert list(entry.parts) == ["y", "q", "k", "v", "β", "g"]
+    assert entry.parts["β"] == entry.error == pytest.approx(0.01, rel=1e-3)
+    assert max(entry.parts[name] for name in "yqkvg") < 1e-5
+
+
+def test_a_column_says_how_newtons_method_is_used():
+    full, quasi = (
+        asked(30, engine=name, cell="GRU").iterations for name in ("Newton", "quasi")
+    )  # fmt: skip
+    assert 1 <= full < quasi
 
 
 def test_what_is_rounded_is_compared_with_what_is_not():
@@ -41,12 +83,13 @@ def test_what_is_rounded_is_compared_with_what_is_not():
 def test_an_engine_that_fails_late_is_wrong(monkeypatch):
     right = module._results
 
-    def late(layer, x, *about):
-        first, *others = right(layer, x, *about)
+    def late(run, *about):
+        first, *others = right(run, *about)
         first = first.clone()
-        first[:, 200:] = first[:, 200:] + 9 * (layer.engine == "parallel")
+        first[:, 200:] = first[:, 200:] + 9 * wrong(run)
         return [first, *others]
 
+    wrong = told(monkeypatch, "parallel")
     monkeypatch.setattr(module, "_results", late)
     assert "wrong" in asked(300, engine="parallel").note
 
@@ -63,16 +106,18 @@ def test_what_cannot_be_run_says_why(more, said):
     entry = asked(**more)
     assert entry.ms is None
     assert said in entry.note
+    assert entry.declined == ("engine" in more)
 
 
 def test_what_is_wrong_is_not_timed(monkeypatch):
     right = module._results
 
-    def wrong(layer, *about):
-        results = right(layer, *about)
-        return [1.1 * r for r in results] if layer.engine == "parallel" else results
+    def off(run, *about):
+        results = right(run, *about)
+        return [1.1 * r for r in results] if wrong(run) else results
 
-    monkeypatch.setattr(module, "_results", wrong)
+    wrong = told(monkeypatch, "parallel")
+    monkeypatch.setattr(module, "_results", off)
     monkeypatch.setattr(module, "median_ms", None)
     entry = asked(engine="parallel")
     assert (entry.ms, entry.note) == (None, "wrong: off by 1.0e-01")

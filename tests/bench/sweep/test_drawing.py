@@ -8,7 +8,7 @@ import pytest
 
 from ostinato.bench.machine import this_machine
 from ostinato.bench.sweep.drawing import drawing
-from ostinato.bench.sweep.grids import Grid
+from ostinato.bench.sweep.grid import Grid
 from ostinato.bench.sweep.sheet import Sheet
 
 from .conftest import answer, question
@@ -18,7 +18,7 @@ GRID = Grid("a", "A table", (question(10).spot, question(20).spot), ("reference"
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"shows": "peak"}, {"shows": "roof"}, {"axis": "head size"}], ids=str
+    "changes", [{}, {"shows": ("peak",)}, {"shows": ("roof",)}, {"axis": "head size"}], ids=str
 )
 def test_numbers_change_the_picture(changes):
     grid, machine = replace(GRID, **changes, modes=("forward",)), this_machine()

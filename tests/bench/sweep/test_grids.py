@@ -1,56 +1,51 @@
-"""The tables ask what they say, shortest sequences first."""
+"""The tables ask what they say, what is worth most first."""
 
 from __future__ import annotations
 
 import pytest
 
-from ostinato.bench.measure import MODES
-from ostinato.bench.sweep.grids import GRIDS, in_dtype, shortened
+from ostinato.bench.sweep.entry import Spot
+from ostinato.bench.sweep.grid import shortened
+from ostinato.bench.sweep.grids import GRIDS
+from ostinato.bench.sweep.nets import build
+from ostinato.bench.sweep.sides import exact
 
 
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
 def test_no_question_is_asked_twice(grid):
     questions = grid.questions()
     assert len(set(questions)) == len(questions)
+    assert {q.engine for q in questions} == set(grid.engines)
 
 
-def test_long_sequences_come_last():
-    steps = [s.steps for s in GRIDS["lengths"].spots if s.cell == "ParaGRU"]
+@pytest.mark.parametrize(
+    ("width", "cell"), [(256, "ParaGRU"), (2048, "LSTM"), (512, "ParaLSTM"), (1024, "DiagonalStep")]
+)
+def test_long_sequences_come_last(width, cell):
+    spots = [s for s in GRIDS["lengths"].spots if (s.cell, s.hidden) == (cell, width)]
+    steps = [s.steps for s in spots]
     assert steps == sorted(steps)
-    assert (steps[0], steps[-1]) == (2**8, 2**20)
+    assert {s.batch for s in spots} == {8}
+    assert (steps[0], steps[-1]) == (2**8 if cell == "DiagonalStep" else 2**2, 2**16)
 
 
-def test_heads_share_one_width():
-    sizes = {s.hidden // s.heads for s in GRIDS["heads"].spots if s.cell == "LSTM"}
-    assert sizes == {16, 32, 64, 128, 256, 768}
-    assert {s.hidden for s in GRIDS["heads"].spots} == {768}
-
-
-@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
-def test_dense_jacobians_are_not_asked_for(grid):
-    cells = {q.spot.cell for q in grid.questions() if q.engine == "parallel"}
-    assert not cells & {"LSTM", "GRU", "Elman", "SLSTM", "LayerNormLSTM"}
-    assert bool(cells) == ("parallel" in grid.engines)
-
-
-def test_a_table_of_other_numbers_has_a_name_of_its_own():
-    grid = GRIDS["heads"]
-    narrow = in_dtype(grid, "bfloat16")
-    assert (narrow.name, len(narrow.spots)) == ("heads-bfloat16", len(grid.spots))
-    assert {spot.dtype for spot in shortened(narrow).spots} == {"bfloat16"}
-    assert in_dtype(grid, "float32") is grid
-
-
-def test_matrices_are_compared_with_the_library_they_come_from():
-    grid = GRIDS["matrices"]
-    assert {s.hidden // s.heads for s in grid.spots} == {64, 128}
-    assert {"chunk", "flash-linear-attention"} < set(grid.engines)
+def test_the_published_row_comes_first_and_every_cell_has_all_sizes():
+    spots = GRIDS["heads"].spots
+    row = spots[:6]
+    assert row[0] == Spot("LSTM", 768, 16, 1024, 12)
+    assert {s.hidden // s.heads for s in row} == {16, 32, 64, 128, 256, 768}
+    assert {(s.cell, s.hidden, s.batch, s.steps) for s in row} == {("LSTM", 768, 16, 1024)}
+    cells = ("LSTM", "SLSTM", "GRU", "Elman", "HeadsStep")
+    sizes = [{(s.heads, s.batch, s.steps) for s in spots if s.cell == cell} for cell in cells]
+    assert all(found == sizes[0] for found in sizes)
+    assert {batch for _, batch, steps in sizes[0] if steps == 1024} == {2**k for k in range(1, 9)}
+    assert {steps for _, batch, steps in sizes[0] if batch == 16} == {256, 512, 1024, 2048}
 
 
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
-def test_shortened_tables_are_small_and_ask_every_engine_for_every_cell(grid):
-    short = shortened(grid)
-    assert all(s.batch * s.steps * s.hidden <= 2 * 16 * 4 for s in short.spots)
-    assert {s.cell for s in short.spots} == {s.cell for s in grid.spots}
-    assert (short.engines, short.modes) == (grid.engines, grid.modes)
-    assert set(grid.modes) <= set(MODES)
+def test_every_cell_can_be_built_small(grid):
+    for cell, spot in {s.cell: s for s in shortened(grid).spots}.items():
+        module = build(spot)
+        side, steps = exact(module)
+        assert (side == "wavefront") == cell.startswith("pLSTM")
+        assert (steps == 2**12) == cell.startswith("LSSL")

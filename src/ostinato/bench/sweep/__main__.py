@@ -13,7 +13,8 @@ from ostinato.bench.report import write
 from ostinato.bench.sweep.ask import settle_precision
 from ostinato.bench.sweep.ceilings import ceilings
 from ostinato.bench.sweep.drawing import drawing
-from ostinato.bench.sweep.grids import GRIDS, in_dtype, shortened
+from ostinato.bench.sweep.grid import in_dtype, shortened
+from ostinato.bench.sweep.grids import GRIDS
 from ostinato.bench.sweep.page import page
 from ostinato.bench.sweep.sheet import Sheet, load, save
 from ostinato.bench.sweep.sweep import Patience, sweep

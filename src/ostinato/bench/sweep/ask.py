@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ostinato.bench.measure import MODES, Work
+from ostinato.bench.measure import MODES
 from ostinato.bench.sweep.clock import median_ms, peak_bytes
-from ostinato.bench.sweep.entry import Entry, Question, Spot
+from ostinato.bench.sweep.entry import DECLINES, Entry, Question, Spot
 from ostinato.bench.sweep.nets import build, inputs
-from ostinato.core.cell import Cell
+from ostinato.bench.sweep.sides import NEWTON, Side, exact, side
 from ostinato.core.errors import EngineError
-from ostinato.engines.parallel.newton import Outcome
+from ostinato.engines.parallel.newton import Outcome, Solve
 from ostinato.engines.parallel.solves import newton
-from ostinato.over.time import RNN
 
 # Peers that multiply in bfloat16 stay below; what is wrong does not. Where all is rounded to
 # bfloat16, gradients of the loop itself are off by up to 2.7e-2.
 _BOUNDS = {"float32": 3e-2, "float16": 3e-2, "bfloat16": 6e-2}
-CHECKED_STEPS = 256
 
 
 def settle_precision(precision: str) -> None:
@@ -48,6 +48,8 @@ def ask(question: Question, device: str, repeats: int, limit: float) -> Entry:
         return _answer(question, device, repeats, limit)
     except torch.OutOfMemoryError:
         entry = Entry(question, note="out of memory")
+    except EngineError as error:
+        entry = Entry(question, note=f"{DECLINES}{str(error).splitlines()[0][:300]}")
     # Peers and compilers raise what they like, and the other rows do not depend on it.
     except Exception as error:
         told = str(error).strip() or type(error).__name__
@@ -71,46 +73,74 @@ def _check_device(note: str) -> None:
 
 
 def _answer(question: Question, device: str, repeats: int, limit: float) -> Entry:
-    cell = build(question.spot).to(device)
-    error = _error(question, cell, device)
-    # Written so that NaN is an error.
-    if not error <= _BOUNDS[question.spot.dtype]:
-        return Entry(question, error=error, note=f"wrong: off by {error:.1e}")
-    x, cotangent = inputs(question.spot, cell, device)
-    work = _pass(RNN(cell, question.engine), x, cotangent, question.mode)
-    with newton() as solves:
+    module = build(question.spot).to(device)
+    with newton(**NEWTON.get(question.engine, {})) as solves:
+        parts = _errors(question, module, device)
+        error = float(torch.tensor(list(parts.values()), dtype=torch.float64).max())
+        # Written so that NaN is an error.
+        if not all(each <= _BOUNDS[question.spot.dtype] for each in parts.values()):
+            return Entry(question, error=error, note=f"wrong: off by {error:.1e}", parts=parts)
+        run, given = side(module, question.engine), inputs(question.spot, module, device)
+        work = partial(_results, run, module, *given, question.mode)
+        solves.clear()
         # Compiled and with its buffers in place before memory is looked at.
         work()
+        found = list(solves)
+        peak = peak_bytes(work, given[0].device)
+        ms = median_ms(work, given[0].device, repeats, limit)
+    iterations = max((solve.iterations for solve in found), default=None)
+    return Entry(question, ms, peak, error, _unsolved(found), None, iterations, parts)
+
+
+def _unsolved(solves: Sequence[Solve]) -> str:
     failed = sum(solve.outcome is not Outcome.CONVERGED for solve in solves)
-    note = f"{failed} of {len(solves)} windows were not solved" if failed else ""
-    peak = peak_bytes(work, x.device)
-    return Entry(question, median_ms(work, x.device, repeats, limit), peak, error, note)
+    return f"{failed} of {len(solves)} windows were not solved" if failed else ""
 
 
-def _error(question: Question, cell: Cell, device: str) -> float:
-    """How far outputs and gradients of the first steps are from exact ones."""
-    few = replace(question.spot, steps=min(question.spot.steps, CHECKED_STEPS))
-    found = _results(RNN(cell, question.engine), *inputs(few, cell, device), question.mode)
+def _errors(question: Question, module: nn.Module, device: str) -> dict[str, float]:
+    """How far outputs and gradients of the first steps are from exact ones; of weights the most."""
+    few = replace(question.spot, steps=min(question.spot.steps, exact(module)[1]))
+    run = side(module, question.engine)
+    found = _results(run, module, *inputs(few, module, device), question.mode)
     pairs = zip(found, _exact(few, device, question.mode), strict=True)
-    return max(float((a - b).norm() / b.norm().clamp(min=1e-30)) for a, b in pairs)
+    off = dict[str, float]()
+    for index, (a, b) in enumerate(pairs):
+        for name, *both in _named(index, module, a, b):
+            # A comparison with NaN would drop it.
+            off[name] = float(torch.tensor([off.get(name, 0.0), _distance(*both)]).max())
+    return off
+
+
+def _named(index: int, module: nn.Module, *pair: Tensor) -> Iterator[tuple[Any, ...]]:
+    """A result and the exact one under the name of what they are, or part by part."""
+    widths: Mapping[str, int] = getattr(module, "parts", {})
+    if index != 1 or not widths:
+        yield ("y", "x", "weights")[min(index, 2)], *pair
+        return
+    split = (torch.split(each, list(widths.values()), -1) for each in pair)
+    yield from zip(widths, *split, strict=True)
+
+
+def _distance(found: Tensor, right: Tensor) -> float:
+    """Relative to what is right, in its precision."""
+    return float((found - right).norm() / right.norm().clamp(min=1e-30))
 
 
 # All engines of a size ask for the same, mode by mode.
 @lru_cache(maxsize=len(MODES))
 def _exact(spot: Spot, device: str, mode: str) -> list[Tensor]:
-    """Of the loop in float64, with the weights and inputs as they are rounded."""
-    cell = build(spot).to(device)
-    x, cotangent = (each.detach().double() for each in inputs(spot, cell, device))
-    return _results(RNN(cell.double(), "reference"), x.requires_grad_(), cotangent, mode)
+    """In float64, with the weights and inputs as they are rounded."""
+    module = build(spot).to(device)
+    x, cotangent = (each.detach().double() for each in inputs(spot, module, device))
+    run = side(module.double(), exact(module)[0])
+    return _results(run, module, x.requires_grad_(), cotangent, mode)
 
 
-def _results(layer: RNN, x: Tensor, cotangent: Tensor, mode: str) -> list[Tensor]:
+def _results(run: Side, module: nn.Module, x: Tensor, cotangent: Tensor, mode: str) -> list[Tensor]:
+    """y, and with the gradient those of x and of the weights that are learned."""
     if mode == MODES[0]:
         with torch.no_grad():
-            return [layer(x)[0]]
-    y = layer(x)[0]
-    return [y.detach(), *torch.autograd.grad(y, [x, *layer.parameters()], cotangent)]
-
-
-def _pass(layer: RNN, x: Tensor, cotangent: Tensor, mode: str) -> Work:
-    return lambda: _results(layer, x, cotangent, mode)
+            return [run(x)]
+    y = run(x)
+    wanted = [x, *(each for each in module.parameters() if each.requires_grad)]
+    return [y.detach(), *torch.autograd.grad(y, wanted, cotangent)]

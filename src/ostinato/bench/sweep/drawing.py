@@ -7,20 +7,21 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ostinato.bench.sweep.entry import Entry, Spot
-from ostinato.bench.sweep.grids import Grid
+from ostinato.bench.sweep.grid import Grid
 from ostinato.bench.sweep.sheet import Sheet
 from ostinato.bench.sweep.work import least
 from ostinato.core.extras import extra
 
 _HEIGHTS = {"ms": "milliseconds of a pass", "peak": "MiB of a pass"}
+_ROOF = ("roof",)
 
 
 def drawing(grid: Grid, sheet: Sheet) -> bytes:
-    """PNG with one panel for each mode and, unless all stand under one roof, each cell."""
+    """PNG of the first quantity: a panel for each mode and, unless under one roof, each cell."""
     figure_module = extra("matplotlib.figure", "plot", "The picture of a table")
     cells = list(dict.fromkeys(spot.cell for spot in grid.spots))
-    lines = [cells] if grid.shows == "roof" else [[cell] for cell in cells]
-    size = (1 + 5 * len(grid.modes), 1 + 3 * len(lines) + 2 * (grid.shows == "roof"))
+    lines = [cells] if grid.shows == _ROOF else [[cell] for cell in cells]
+    size = (1 + 5 * len(grid.modes), 1 + 3 * len(lines) + 2 * (grid.shows == _ROOF))
     figure = figure_module.Figure(figsize=size, layout="constrained")
     panels = figure.subplots(len(lines), len(grid.modes), squeeze=False)
     for shown, line in zip(lines, panels, strict=True):
@@ -44,11 +45,11 @@ def _panel(axes: Any, grid: Grid, entries: Sequence[Entry]) -> None:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.grid(alpha=0.3)
-    if grid.shows == "roof":
+    if grid.shows == _ROOF:
         _roof(axes, grid, [entry for entry in entries if entry.measured])
         return
     axes.set_xlabel("T" if grid.axis == "steps" else grid.axis, fontsize=8)
-    axes.set_ylabel(_HEIGHTS[grid.shows], fontsize=8)
+    axes.set_ylabel(_HEIGHTS[grid.shows[0]], fontsize=8)
     for i, engine in enumerate(grid.engines):
         for group in _curves(grid, [e for e in entries if e.question.engine == engine]):
             points = [(_place(grid, e.question.spot), _height(grid, e)) for e in group]
@@ -72,7 +73,7 @@ def _place(grid: Grid, spot: Spot) -> int:
 
 
 def _height(grid: Grid, entry: Entry) -> float | None:
-    if grid.shows == "ms":
+    if grid.shows[0] == "ms":
         return entry.ms
     return None if entry.peak is None else entry.peak / 2**20
 

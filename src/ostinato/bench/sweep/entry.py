@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from ostinato.bench.sweep.ceilings import Ceilings
+
+DECLINES = "declines: "
+"""How the note of a side begins that does not take the cell, or not at this size."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,8 @@ class Entry:
         error: of outputs and gradients relative to those of the loop in float64, the largest.
         note: what else has to be known of the numbers, or why there are none.
         ceilings: of the machine while it was measured.
+        iterations: of Newton's method, the most that a window took; None: there were none.
+        parts: errors of y, of the gradients of x or its parts, and the largest of all weights.
     """
 
     question: Question
@@ -81,6 +87,13 @@ class Entry:
     error: float | None = None
     note: str = ""
     ceilings: Ceilings | None = None
+    iterations: int | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def declined(self) -> bool:
+        """Whether the side does not take the cell."""
+        return self.note.startswith(DECLINES)
 
     @property
     def measured(self) -> bool:

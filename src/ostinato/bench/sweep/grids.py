@@ -2,67 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from itertools import product
 
 from ostinato.bench.measure import MODES
-from ostinato.bench.sweep.entry import Question, Spot
+from ostinato.bench.sweep.entry import Spot
+from ostinato.bench.sweep.grid import Grid
 
 # What users have else, besides generated code and all steps together.
-_PEERS = ("torch", "flashrnn", "accelerated-scan", "pararnn", "flash-linear-attention")
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table to be measured.
-
-    Attributes:
-        name: what the command calls it.
-        title: above the table.
-        spots: cells and sizes; those that differ in T only with rising T.
-        engines: that are compared; the first is the one that others are related to.
-        modes: of the passes.
-        shows: "ms", "peak" or "roof".
-        axis: the attribute of a spot along which the picture goes.
-    """
-
-    name: str
-    title: str
-    spots: Sequence[Spot]
-    engines: Sequence[str]
-    modes: Sequence[str] = MODES
-    shows: str = "ms"
-    axis: str = "steps"
-
-    def questions(self) -> list[Question]:
-        """All of them, so that what is said first is asked first."""
-        return [
-            Question(*each)
-            for each in product(self.spots, self.engines, self.modes)
-            if each[1] != "parallel" or each[0].cell in _TOGETHER
-        ]
-
-
-# With dense Jacobians of hundreds of units, all steps together take minutes.
-_TOGETHER = {
-    "DiagonalStep", "ParaGRU", "ParaLSTM", "MinGRU", "MinLSTM", "RGLRU", "HGRN", "LRU", "S5",
-}  # fmt: skip
+_PEERS = ("torch", "flashrnn", "accelerated-scan", "pararnn")
+# FlashRNN's: heads of one width, those first of which most is published.
+_SPLITS = ((12, 64), (1, 768), (48, 16), (24, 32), (6, 128), (3, 256))
+_OTHERS = ("SLSTM", "GRU", "Elman", "HeadsStep")
 
 
 def _heads() -> Iterator[Spot]:
-    """The sizes of FlashRNN's figures: heads at one width, then rows and steps."""
-    splits = ((12, 64), (1, 768), (48, 16), (24, 32), (6, 128), (3, 256))
-    for heads, size in splits:
+    """FlashRNN's table, then the same of other cells, then rows and steps at two head sizes."""
+    for heads, size in _SPLITS:
         yield Spot("LSTM", heads * size, 16, 1024, heads)
-    for cell in ("SLSTM", "GRU", "Elman", "HeadsStep"):
-        for heads, size in splits[:3]:
+    for cell, (heads, size) in product(_OTHERS, _SPLITS[:2]):
+        yield Spot(cell, heads * size, 16, 1024, heads)
+    for cell in ("LSTM", *_OTHERS):
+        for heads, size in _SPLITS[:2]:
+            for batch in (2, 256, 4, 8, 32, 64, 128):
+                yield Spot(cell, heads * size, batch, 1024, heads)
+            for steps in (256, 2048, 512):
+                yield Spot(cell, heads * size, 16, steps, heads)
+        for heads, size in _SPLITS[2:] if cell in _OTHERS else ():
             yield Spot(cell, heads * size, 16, 1024, heads)
-    for heads, size in splits[:2]:
-        for batch in (2, 64, 256):
-            yield Spot("LSTM", heads * size, batch, 1024, heads)
-        for steps in (256, 2048):
-            yield Spot("LSTM", heads * size, 16, steps, heads)
+
+
+def _loops() -> Iterator[Spot]:
+    """Where the plain loop is to be helped."""
+    for heads, size in _SPLITS:
+        yield Spot("LSTM", heads * size, 16, 1024, heads)
+    for cell in ("ParaGRU", "ParaLSTM"):
+        yield Spot(cell, 256, 8, 1024)
 
 
 def _cells() -> Iterator[Spot]:
@@ -75,10 +50,20 @@ def _cells() -> Iterator[Spot]:
 
 
 def _lengths() -> Iterator[Spot]:
-    # Newton's method on ParaLSTM holds 30 tensors of this size: 60 GiB for the longest.
-    for cell in ("ParaGRU", "ParaLSTM", "DiagonalStep"):
-        for exponent in range(8, 21, 2):
-            yield Spot(cell, 128, 4, 2**exponent)
+    """ParaRNN's: its cells, a scan without weights, and an LSTM beside them."""
+    for width, cell in product((256, 2048, 1024, 512), ("ParaGRU", "ParaLSTM", "LSTM")):
+        for exponent in range(2, 17, 2):
+            yield Spot(cell, width, 8, 2**exponent)
+        if cell == "LSTM":
+            for exponent in range(8, 17, 4):
+                yield Spot("DiagonalStep", width, 8, 2**exponent)
+
+
+def _surface() -> Iterator[Spot]:
+    """DEER's: units, steps and rows."""
+    for batch, size in product((16, 2), (1, 4, 16, 2, 8, 32)):
+        for exponent in (10, 13, 16):
+            yield Spot("GRU", size, batch, 2**exponent)
 
 
 def _memory() -> Iterator[Spot]:
@@ -105,6 +90,26 @@ def _matrices() -> Iterator[Spot]:
                 yield Spot(cell, 4 * size, 8, steps, 4)
 
 
+def _updates() -> Iterator[Spot]:
+    """Matrices of 128 × 128 in 16 heads; the extremes of n first."""
+    for n in (1, 4, 2, 3):
+        for exponent in range(11, 16):
+            yield Spot(f"Updates-{n}", 2048, 8, 2**exponent, 16)
+
+
+def _lssl() -> Iterator[Spot]:
+    """A learned system, whose kernel is computed at every pass, and one whose kernel is kept."""
+    for size, kind in product((64, 256, 128), ("LSSL", "LSSL-f")):
+        for exponent in (10, 12, 14, 16):
+            yield Spot(f"{kind}-{size}", 256, 8, 2**exponent)
+
+
+def _plstm() -> Iterator[Spot]:
+    """Square grids, as of images, with the smallest layers of the paper."""
+    for mode, side in product("PD", (14, 28, 64, 42)):
+        yield Spot(f"pLSTM-{mode}", 192, 128, side**2, 3)
+
+
 _OURS = ("fused", "parallel")
 GRIDS = {
     grid.name: grid
@@ -113,7 +118,14 @@ GRIDS = {
             "heads",
             "Generated code against the loop, cuDNN and FlashRNN",
             tuple(_heads()),
-            ("reference", "fused", "torch", "flashrnn"),
+            ("reference", "fused", "torch", "on chip", "alternating", "flashrnn"),
+            axis="head size",
+        ),
+        Grid(
+            "loops",
+            "The plain loop, compiled step by step, and recorded as a CUDA graph",
+            tuple(_loops()),
+            ("reference", "graph", "compiled step"),
             axis="head size",
         ),
         Grid(
@@ -126,7 +138,15 @@ GRIDS = {
             "lengths",
             "Steps in turn, in Python and in generated code, against all steps together",
             tuple(_lengths()),
-            ("reference", *_OURS, "accelerated-scan", "pararnn"),
+            ("reference", *_OURS, "torch", "accelerated-scan", "pararnn"),
+            shows=("ms", "iterations", "peak", "error"),
+        ),
+        Grid(
+            "surface",
+            "Newton's method on a GRU, by units, steps and rows",
+            tuple(_surface()),
+            ("reference", "Newton", "quasi", "ELK", "ELK smoother", "fused"),
+            shows=("ms", "iterations", "each", "peak", "error"),
         ),
         Grid(
             "matrices",
@@ -135,37 +155,40 @@ GRIDS = {
             ("fused", "chunk", "flash-linear-attention"),
         ),
         Grid(
+            "updates",
+            "Several updates of a matrix at every step: chunks against single steps",
+            tuple(_updates()),
+            ("reference", "chunk", "fused", "flash-linear-attention"),
+            shows=("ms", "peak", "error"),
+        ),
+        Grid(
+            "lssl",
+            "A linear state space as a convolution, against a scan in turn",
+            tuple(_lssl()),
+            ("reference", "convolution", "fused"),
+            shows=("ms", "peak", "error"),
+        ),
+        Grid(
+            "plstm",
+            "pLSTM on grids: cell after cell, blocks of cells, and one masked attention",
+            tuple(_plstm()),
+            ("wavefront", "blocks", "full gating"),
+            shows=("ms", "peak", "error"),
+        ),
+        Grid(
             "memory",
             "Memory of a training pass",
             tuple(_memory()),
             ("reference", *_OURS, "torch"),
             (MODES[1],),
-            shows="peak",
+            shows=("peak",),
         ),
         Grid(
             "roofline",
             "Rates of passes beside those of a copy and of a product of matrices",
             tuple(_roofline()),
             (*_OURS, *_PEERS),
-            shows="roof",
+            shows=("roof",),
         ),
     )
 }
-
-
-def in_dtype(grid: Grid, dtype: str) -> Grid:
-    """The same questions of other numbers, under a name of their own unless they are float32."""
-    if dtype == "float32":
-        return grid
-    spots = tuple(replace(spot, dtype=dtype) for spot in grid.spots)
-    return replace(grid, name=f"{grid.name}-{dtype}", spots=spots)
-
-
-def shortened(grid: Grid) -> Grid:
-    """The same questions at the least sizes: they show that it works, not how fast."""
-    spots = (
-        replace(spot, hidden=2 * min(spot.heads, 2), heads=min(spot.heads, 2), batch=2,
-                steps=min(spot.steps, 2**11) // 2**7)
-        for spot in grid.spots
-    )  # fmt: skip
-    return replace(grid, spots=tuple(dict.fromkeys(spots)))

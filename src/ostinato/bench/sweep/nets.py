@@ -6,24 +6,30 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ostinato.bench.steps import DiagonalStep, HeadsStep
+from ostinato.bench.sweep.bare import OverGrid, Updates
 from ostinato.bench.sweep.entry import Spot
 from ostinato.cells import make_cell
-from ostinato.core.cell import Cell
+from ostinato.cells.lssl import LSSLCell
+
+# What the library has no name for: cells as users write them, and some with options.
+OWN: dict[str, Callable[..., nn.Module]] = {
+    "HeadsStep": lambda d, h, heads=1: HeadsStep(d, h, heads),
+    "DiagonalStep": DiagonalStep,
+    **{f"Updates-{n}": partial(Updates, updates=n) for n in range(1, 5)},
+    **{f"pLSTM-{mode}": partial(OverGrid, mode=mode) for mode in "PD"},
+    **{f"LSSL-{n}": partial(LSSLCell, state_size=n) for n in (64, 128, 256)},
+    **{
+        f"LSSL-f-{n}": partial(LSSLCell, state_size=n, learn="fixed", learn_step=False)
+        for n in (64, 128, 256)
+    },
+}
 
 
-def _heads_step(input_size: int, hidden_size: int, heads: int = 1) -> Cell:
-    return HeadsStep(input_size, hidden_size, heads)
-
-
-# Cells as users write them; the library has none that are like them.
-OWN: dict[str, Callable[..., Cell]] = {"HeadsStep": _heads_step, "DiagonalStep": DiagonalStep}
-
-
-def build(spot: Spot) -> Cell:
-    """The cell of a spot, with the same weights at every call."""
+def build(spot: Spot) -> nn.Module:
+    """The cell of a spot, or the layer, with the same weights at every call."""
     options = {"heads": spot.heads} if spot.heads > 1 else {}
     make = OWN.get(spot.cell, partial(make_cell, spot.cell))
     with torch.random.fork_rng(devices=[]):
@@ -31,7 +37,7 @@ def build(spot: Spot) -> Cell:
         return make(spot.hidden, spot.hidden, **options).to(spot.numbers)
 
 
-def inputs(spot: Spot, cell: Cell, device: str) -> tuple[Tensor, Tensor]:
+def inputs(spot: Spot, module: nn.Module, device: str) -> tuple[Tensor, Tensor]:
     """x (B, T, D), and what the gradient of the outputs is taken against (B, T, H)."""
     generator = torch.Generator(device).manual_seed(0)
 
@@ -39,11 +45,11 @@ def inputs(spot: Spot, cell: Cell, device: str) -> tuple[Tensor, Tensor]:
         shape = (spot.batch, spot.steps, width)
         return torch.randn(shape, device=device, dtype=spot.numbers, generator=generator)
 
-    return draw(width(cell)).requires_grad_(), draw(spot.hidden)
+    return draw(width(module)).requires_grad_(), draw(spot.hidden)
 
 
-def width(cell: Cell) -> int:
-    """How wide the input of a cell is."""
-    found = cell.input_size
+def width(module: nn.Module) -> int:
+    """How wide the input of a cell or layer is."""
+    found = module.input_size
     assert isinstance(found, int)
     return found

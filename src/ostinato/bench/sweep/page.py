@@ -1,27 +1,17 @@
-"""A table as Markdown: one part for each cell and mode, a column for each engine."""
+"""A table as Markdown: a part for each cell, mode and quantity, a column for each engine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterator, Sequence
+from itertools import product
 
 from ostinato.bench.sweep.aims import verdicts
-from ostinato.bench.sweep.ask import CHECKED_STEPS
+from ostinato.bench.sweep.columns import ABSENT, LEGENDS, TITLES, WRITE, Write
+from ostinato.bench.sweep.crossover import crossovers
 from ostinato.bench.sweep.entry import Entry, Question, Spot
-from ostinato.bench.sweep.grids import Grid
+from ostinato.bench.sweep.grid import Grid, takes
 from ostinato.bench.sweep.sheet import Sheet
 from ostinato.bench.sweep.work import least
-
-_LEGENDS = {
-    "ms": "Milliseconds of a pass, median of at most 9 after two others; in brackets how many "
-    "times as fast as `{0}`. ~ marks what was extrapolated from a shorter sequence.",
-    "peak": "MiB that a pass has at most beyond what is there before it; in brackets the part of "
-    "what `{0}` has. On the CPU a lower estimate: room of the process that is used again does not "
-    "count.",
-    "roof": "Rates that a pass reaches with the least bytes and operations of its equations, in "
-    "brackets as a share of the rate of a copy and of a product of matrices, measured in the same "
-    "run; the last number is the least time by these ceilings over the measured one.",
-}
 
 
 def page(grid: Grid, sheet: Sheet) -> str:
@@ -35,10 +25,17 @@ def page(grid: Grid, sheet: Sheet) -> str:
         *_ceilings(sheet.entries),
         *([f"- {missing} of {len(grid.questions())} not measured yet"] if missing else []),
     ]
-    legend = _LEGENDS[grid.shows].format(grid.engines[0])
-    parts = _roof(sheet.entries) if grid.shows == "roof" else _parts(grid, sheet.entries)
-    aims = _aims(grid, sheet.entries)
-    blocks = [f"# {grid.title}", "\n".join(head), *aims, legend, *parts, *_notes(sheet.entries)]
+    roof = grid.shows == ("roof",)
+    legends = [LEGENDS[shown].format(grid.engines[0]) for shown in grid.shows]
+    blocks = [
+        f"# {grid.title}",
+        "\n".join(head),
+        *_aims(grid, sheet.entries),
+        "\n".join(legends if roof else [*legends, ABSENT]),
+        *(_crossovers(grid, sheet.entries) if grid.axis == "head size" else ()),
+        *(_roof(sheet.entries) if roof else _parts(grid, sheet.entries)),
+        *_notes(sheet.entries),
+    ]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -54,7 +51,7 @@ def _aims(grid: Grid, entries: Sequence[Entry]) -> Iterator[str]:
     """What publications report of such sizes, if they do."""
     dtype = grid.spots[0].dtype
     rows = [
-        (v.text, v.aim, "–" if v.measured is None else f"{v.measured:.3g} ×", v.outcome)
+        (v.text, v.aim, "–" if v.measured is None else f"{v.measured:.3g}", v.outcome)
         for v in verdicts(grid.name.removesuffix(f"-{dtype}"), entries, dtype)
     ]
     if rows:
@@ -71,44 +68,40 @@ def _ceilings(entries: Sequence[Entry]) -> Iterator[str]:
         )
 
 
+def _crossovers(grid: Grid, entries: Sequence[Entry]) -> Iterator[str]:
+    """Where code on chip ceases to be the fastest."""
+    rows = list(crossovers(grid.spots, grid.engines, grid.modes, entries))
+    if rows:
+        titles = ("cell", "size", "mode", "faster than `on chip`", "from head size")
+        yield f"## Crossover\n\n{_table(titles, rows)}"
+
+
 def _parts(grid: Grid, entries: Sequence[Entry]) -> Iterator[str]:
-    """A table for each cell and mode."""
+    """A table for each cell, mode and quantity; rows by size, whatever was asked first."""
     known = {entry.question: entry for entry in entries}
-    write = {"ms": _time, "peak": _peak}[grid.shows]
-    for cell, spots in groupby(grid.spots, key=lambda spot: spot.cell):
-        listed = list(spots)
-        for mode in grid.modes:
-            rows = [_row(known, spot, mode, grid.engines, write) for spot in listed]
-            yield f"## {cell}, {mode}\n\n{_table(['heads × size', *grid.engines], rows)}"
+    for cell in dict.fromkeys(spot.cell for spot in grid.spots):
+        spots = sorted((spot for spot in grid.spots if spot.cell == cell), key=_order)
+        for mode, shown in product(grid.modes, grid.shows):
+            rows = [_row(known, spot, mode, grid.engines, WRITE[shown]) for spot in spots]
+            table = _table(["heads × size", *grid.engines], rows)
+            yield f"## {cell}, {mode}, {TITLES[shown]}\n\n{table}"
+
+
+def _order(spot: Spot) -> tuple[int, ...]:
+    return spot.hidden, spot.hidden // spot.heads, spot.batch, spot.steps
 
 
 def _row(
-    known: dict[Question, Entry],
-    spot: Spot,
-    mode: str,
-    engines: Sequence[str],
-    write: Callable[[Entry, Entry | None], str],
+    known: dict[Question, Entry], spot: Spot, mode: str, engines: Sequence[str], write: Write
 ) -> list[str]:
     found = [known.get(Question(spot, engine, mode)) for engine in engines]
-    return [spot.size, *("" if each is None else write(each, found[0]) for each in found)]
-
-
-def _time(entry: Entry, base: Entry | None) -> str:
-    if entry.ms is None:
-        return "–"
-    text = f"{'' if entry.measured else '~'}{entry.ms:.3g}"
-    if base is None or base.ms is None or base is entry:
-        return text
-    return f"{text} ({base.ms / entry.ms:.3g}×)"
-
-
-def _peak(entry: Entry, base: Entry | None) -> str:
-    if entry.peak is None:
-        return "–"
-    text = f"{entry.peak / 2**20:.1f}"
-    if base is None or not base.peak or base is entry:
-        return text
-    return f"{text} ({entry.peak / base.peak:.2f})"
+    return [
+        spot.size,
+        *(
+            (write(each, found[0]) if each else "" if takes(engine, spot) else "no")
+            for engine, each in zip(engines, found, strict=True)
+        ),
+    ]
 
 
 def _roof(entries: Sequence[Entry]) -> Iterator[str]:
@@ -157,8 +150,8 @@ def _notes(entries: Sequence[Entry]) -> Iterator[str]:
     if worst:
         listed = ", ".join(f"`{engine}` {error:.0e}" for engine, error in worst.items())
         yield (
-            "Largest error of outputs and gradients relative to those of the loop in float64, "
-            f"first {CHECKED_STEPS} steps: {listed}."
+            "Largest error of outputs and gradients relative to those in float64, of 256 steps at "
+            f"most, where the equations have a convolution of 4096: {listed}."
         )
 
 

@@ -14,6 +14,7 @@ from torch.utils.flop_counter import flop_registry
 from ostinato.bench.measure import MODES
 from ostinato.bench.sweep.entry import Question, Spot
 from ostinato.bench.sweep.nets import build, inputs, width
+from ostinato.core.cell import Cell
 from ostinato.over.time import RNN
 
 
@@ -55,6 +56,7 @@ def _of_a_step(spot: Spot, mode: str) -> float:
 def _counted(spot: Spot, mode: str) -> int:
     cell = build(spot)
     x, cotangent = inputs(spot, cell, "cpu")
+    assert isinstance(cell, Cell)
     with _Operations() as operations:
         y = RNN(cell, "reference")(x)[0]
         if mode != MODES[0]:
