@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -141,3 +141,16 @@ def test_several_sets_of_data_are_named():
         with_data.run(data="folder")
     with pytest.raises(ArgumentError, match=r"no data 'image'.*'images'"):
         with_data.run(data={"image": "folder"})
+
+
+def test_a_part_is_measured_by_itself_and_judged_by_its_claims():
+    def loss(scale, seeds, track):
+        return Measurement({BELOW: [0.1 * scale] * seeds}, [])
+
+    whole = experiment(lambda seeds: {ABOVE: [0.0] * seeds})
+    both = replace(whole, measure={"gain": whole.measure, "loss": loss})
+    found = both.run("small", 2, part="loss")
+    assert [(row.claim, row.measured, row.holds) for row in found.rows] == [("loss", 0.2, True)]
+    assert [row.claim for row in both.run("small", 2).rows] == ["gain", "loss"]
+    with pytest.raises(ArgumentError, match=r"no part 'los'.*'loss'"):
+        both.run("small", 2, part="los")

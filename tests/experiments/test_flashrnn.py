@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from ostinato.experiments import flashrnn, flashrnn_language, flashrnn_parity, flashrnn_speed
-from ostinato.experiments.experiment import Claim, Measurement, silent
+from ostinato.experiments import flashrnn_language, flashrnn_parity, flashrnn_speed
+from ostinato.experiments.experiment import Claim, Measurement, joined, silent
 from ostinato.experiments.flashrnn import EXPERIMENT, Scale
 
 from .completeness import check_complete
@@ -28,8 +28,15 @@ def test_every_part_measures_its_claims_and_draws_its_panels(monkeypatch, tmp_pa
         flashrnn_speed.Size((8, 16), steps=4, hidden=16),
         data=str(tmp_path),
     )
-    measured = flashrnn.measure(scale, 1, silent)
+    measured = joined(part(scale, 1, silent) for part in EXPERIMENT.measure.values())
     check_complete(measured, EXPERIMENT)
+
+
+def test_speed_can_be_measured_by_itself(monkeypatch):
+    values = {claim: [1.0] for claim in flashrnn_speed.CLAIMS}
+    monkeypatch.setattr(flashrnn_speed, "measure", lambda *about: Measurement(values, []))
+    found = EXPERIMENT.run("small", 1, part="speed")
+    assert [row.claim for row in found.rows] == [claim.text for claim in flashrnn_speed.CLAIMS]
 
 
 def test_no_claim_is_without_a_bound():

@@ -201,6 +201,7 @@ class Experiment:
         track: Track = silent,
         data: str | Mapping[str, str] | None = None,
         keep: Keep = unkept,
+        part: str | None = None,
     ) -> Result:
         """Measure and compare, on one thread; torch's random state is as before afterwards.
 
@@ -211,10 +212,11 @@ class Experiment:
             data: a path to data of the user's, for an experiment that can use it; paths by name
                 for one that can use several sets.
             keep: measures a part, unless it has kept it.
+            part: the only one that is measured, and whose claims are compared; None: all.
 
         Raises:
-            ArgumentError: if the scale is unknown, there is no seed, or no use for the data, or
-                they are not named where there are several, or named where there are not.
+            ArgumentError: if the scale or the part is unknown, there is no seed, or no use for the
+                data, or they are not named where there are several, or named where there are not.
         """
         if scale not in self.scales:
             raise ArgumentError(
@@ -225,16 +227,26 @@ class Experiment:
         size = self.scales[scale]
         if data is not None:
             size = self._with_data(size, data)
-        parts = self.measure if isinstance(self.measure, Mapping) else {"all": self.measure}
+        parts = self._parts(part)
         begin = time.perf_counter()
         # The nets are small: a second thread costs more than it gives, on a busy machine far more.
         with threads(1), torch.random.fork_rng(devices=[]):
             measured = joined(
                 keep(name, partial(measure, size, seeds, track)) for name, measure in parts.items()
             )
-        rows = [claim.row(measured.values[claim]) for claim in self.claims]
+        wanted = (c for c in self.claims if part is None or c in measured.values)
+        rows = [claim.row(measured.values[claim]) for claim in wanted]
         seconds = time.perf_counter() - begin
         return Result(self.slug, scale, seeds, rows, seconds, measured.panels)
+
+    def _parts(self, name: str | None) -> Mapping[str, Measure]:
+        """What measures each part, or the one of this name."""
+        parts = self.measure if isinstance(self.measure, Mapping) else {"all": self.measure}
+        if name is None:
+            return parts
+        if name not in parts:
+            raise ArgumentError(f"{self.slug} has no part {name!r}. {nearest(name, parts)}")
+        return {name: parts[name]}
 
     def _with_data(self, size: Any, data: str | Mapping[str, str]) -> Any:
         """The size with paths to data of the user's."""

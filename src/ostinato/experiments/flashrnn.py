@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ostinato.experiments import flashrnn_language, flashrnn_parity, flashrnn_speed
-from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
+from ostinato.experiments.experiment import Experiment
 
 __papers__ = ("flashrnn",)
 
@@ -36,16 +36,6 @@ class Scale:
     data: str | None = None
 
 
-def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
-    """All parts, one after the other."""
-    parts = (
-        flashrnn_parity.measure(scale.parity, seeds, track),
-        flashrnn_language.measure(scale.language, seeds, track, scale.data),
-        flashrnn_speed.measure(scale.speed, seeds, track),
-    )
-    return joined(parts)
-
-
 EXPERIMENT = Experiment(
     slug="flashrnn",
     title="FlashRNN: parity, text, and speed of classical recurrences in heads",
@@ -62,5 +52,11 @@ EXPERIMENT = Experiment(
             flashrnn_speed.Size(head_sizes=(16, 32, 64, 128, 256, 768), steps=1024),
         ),
     },
-    measure=measure,
+    measure={
+        "parity": lambda scale, *how: flashrnn_parity.measure(scale.parity, *how),
+        "language": lambda scale, seeds, track: flashrnn_language.measure(
+            scale.language, seeds, track, scale.data
+        ),
+        "speed": lambda scale, *how: flashrnn_speed.measure(scale.speed, *how),
+    },
 )

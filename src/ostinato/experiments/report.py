@@ -24,10 +24,11 @@ def show(experiment: Experiment, result: Result) -> None:
     table = extra("rich.table", "cli", "The report").Table(title=experiment.title, show_lines=True)
     for heading in ("claim", "paper", "measured", "holds"):
         table.add_column(heading, overflow="fold")
-    for claim, row in zip(experiment.claims, result.rows, strict=True):
+    bounds = {claim.text: claim.bounds for claim in experiment.claims}
+    for row in result.rows:
         measured = f"{row.measured:.4g} ± {row.spread:.2g}"
         holds = "[green]yes" if row.holds else "[red]no"
-        table.add_row(f"{row.claim} (holds if {claim.bounds})", row.paper, measured, holds)
+        table.add_row(f"{row.claim} (holds if {bounds[row.claim]})", row.paper, measured, holds)
     # Not on a terminal, rich would squeeze the table into 80 columns.
     width = None if sys.stdout.isatty() else 140
     extra("rich.console", "cli", "The report").Console(width=width).print(table)
