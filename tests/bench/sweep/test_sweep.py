@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ostinato.bench.sweep import sweep as module
+from ostinato.bench.sweep.entry import Entry
 from ostinato.bench.sweep.sweep import Patience, sweep
 from ostinato.core.errors import EngineError
 
@@ -52,6 +53,14 @@ def test_the_loop_is_extrapolated_and_nobody_else(answers):
         assert (last.ms, last.note) == (ms, note)
         assert not last.measured
     assert all(q.spot.steps < 800 for q in answers)
+
+
+def test_a_library_that_is_not_there_is_asked_once(answers):
+    said = "declines: 'fla' is not installed; pip install fla"
+    earlier = [Entry(question(7, engine="fla"), note=said)]
+    entries = run([question(1, engine="fla"), question(1)], earlier=earlier)
+    assert [(entry.ms, entry.note) for entry in entries] == [(None, said), (1.0, "")]
+    assert answers == [question(1)]
 
 
 def test_what_is_extrapolated_is_no_base_for_more(answers):

@@ -15,6 +15,8 @@ from ostinato.core.errors import EngineError
 from ostinato.experiments.experiment import Track, silent
 
 _WAITING = "OSTINATO_PERSISTENT"
+# What peers say of whatever they are asked for.
+_ABSENT = "is not installed"
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,13 @@ def _answer(
 
 
 def _foreseen(question: Question, known: Sequence[Entry], limit: float) -> Entry | None:
-    """The answer where a shorter sequence tells that it would take too long; else None.
+    """The answer where others tell that there is none, or that it would take too long; else None.
 
     Only of the loop in Python it is certain that its time grows as the number of steps.
     """
+    absent = (e for e in known if e.question.engine == question.engine and _ABSENT in e.note)
+    for entry in absent:
+        return Entry(question, note=entry.note)
     shorter = [e for e in known if e.measured and question.like(e.question)]
     if not shorter:
         return None
