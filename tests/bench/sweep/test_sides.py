@@ -42,6 +42,15 @@ def test_methods_are_options_of_newton(name):
     torch.testing.assert_close(side(cell, name)(X), RNN(cell, "reference")(X)[0])
 
 
+def test_a_step_is_compiled_anew_for_every_cell(monkeypatch):
+    done = []
+    monkeypatch.setattr(torch.compiler, "reset", lambda: done.append("reset"))
+    monkeypatch.setattr(torch, "compile", lambda step, **options: done.append("compile") or step)
+    cell = make_cell("Elman", 4, 2)
+    torch.testing.assert_close(side(cell, "compiled step")(X), RNN(cell, "reference")(X)[0])
+    assert done == ["reset", "compile"]
+
+
 @pytest.mark.parametrize("name", ["on chip", "alternating", "graph"])
 def test_forms_of_a_device_are_declined_elsewhere(name):
     with pytest.raises(EngineError, match="CUDA"):
@@ -64,7 +73,7 @@ def test_a_form_runs_by_an_engine_of_no_name(monkeypatch):
     assert [each._form for each in made] == ["alternating"]
 
 
-def test_a_loop_is_recorded_once(monkeypatch):
+def test_a_loop_is_recorded_once_for_a_size(monkeypatch):
     recorded = []
 
     def record(loop, samples):
@@ -79,6 +88,8 @@ def test_a_loop_is_recorded_once(monkeypatch):
         found = run(x).as_subclass(torch.Tensor)
     torch.testing.assert_close(found, RNN(cell, "reference")(X)[0])
     assert recorded == [True]
+    assert run(x[:, :3]).shape == (2, 3, 2)
+    assert recorded == [True, True]
 
 
 @pytest.mark.parametrize(

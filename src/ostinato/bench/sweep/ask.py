@@ -74,13 +74,14 @@ def _check_device(note: str) -> None:
 
 def _answer(question: Question, device: str, repeats: int, limit: float) -> Entry:
     module = build(question.spot).to(device)
+    run = side(module, question.engine)
     with newton(**NEWTON.get(question.engine, {})) as solves:
-        parts = _errors(question, module, device)
+        parts = _errors(question, run, module, device)
         error = float(torch.tensor(list(parts.values()), dtype=torch.float64).max())
         # Written so that NaN is an error.
         if not all(each <= _BOUNDS[question.spot.dtype] for each in parts.values()):
             return Entry(question, error=error, note=f"wrong: off by {error:.1e}", parts=parts)
-        run, given = side(module, question.engine), inputs(question.spot, module, device)
+        given = inputs(question.spot, module, device)
         work = partial(_results, run, module, *given, question.mode)
         solves.clear()
         # Compiled and with its buffers in place before memory is looked at.
@@ -97,10 +98,9 @@ def _unsolved(solves: Sequence[Solve]) -> str:
     return f"{failed} of {len(solves)} windows were not solved" if failed else ""
 
 
-def _errors(question: Question, module: nn.Module, device: str) -> dict[str, float]:
+def _errors(question: Question, run: Side, module: nn.Module, device: str) -> dict[str, float]:
     """How far outputs and gradients of the first steps are from exact ones; of weights the most."""
     few = replace(question.spot, steps=min(question.spot.steps, exact(module)[1]))
-    run = side(module, question.engine)
     found = _results(run, module, *inputs(few, module, device), question.mode)
     pairs = zip(found, _exact(few, device, question.mode), strict=True)
     off = dict[str, float]()

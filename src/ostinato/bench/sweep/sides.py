@@ -83,22 +83,25 @@ def _in_form(form: str, cell: Cell) -> Side:
 
 
 def _compiled(cell: Cell) -> Side:
+    # Of one function torch keeps a few forms only, and every size is another cell.
+    torch.compiler.reset()
     loop = compiled_step(cell)
     return lambda x: loop(x)[0]
 
 
 def _recorded(cell: Cell) -> Side:
-    """One graph for all kernels of the loop, recorded when it is first called; of one size."""
-    graphs: list[Any] = []
+    """One graph for all kernels of the loop, recorded where x has another shape than before."""
+    graphs: dict[torch.Size, Any] = {}
 
     def run(x: Tensor) -> Tensor:
         if not x.is_cuda:
             raise EngineError(f"CUDA graphs need x on a CUDA device; it lies on {x.device}.")
-        if not graphs:
+        if x.shape not in graphs:
+            graphs.clear()
             sample = x.detach().requires_grad_(x.requires_grad)
             with torch.enable_grad():
-                graphs.append(torch.cuda.make_graphed_callables(PythonLoop(cell), (sample,)))
-        y: Tensor = graphs[0](x)[0]
+                graphs[x.shape] = torch.cuda.make_graphed_callables(PythonLoop(cell), (sample,))
+        y: Tensor = graphs[x.shape](x)[0]
         return y
 
     return run
