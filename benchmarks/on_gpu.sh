@@ -3,23 +3,33 @@
 #
 #     benchmarks/on_gpu.sh [PART…]
 #
-# The parts, all of them if none is named, in 29 minutes at most:
+# The parts, all of them if none is named, in about 30 minutes, those of most worth first:
 #
-#     tests     what only a device can show                                            4 minutes
-#     rates     what estimates of engines are computed from, kept in the cache of kernels    1
-#     narrow    generated code, loop, cuDNN and FlashRNN in bfloat16, over heads,
-#               rows and steps                                                         5
-#     heads     the same in float32                                                    5
-#     lengths   steps in turn and all steps together, for 2^8 … 2^20 steps             4
-#     matrices  generated code, chunks and flash-linear-attention for matrix states    3
-#     cells     generated code and scans against the loop and torch's modules          3
-#     memory    of a training pass                                                     2
-#     roofline  rates beside those of a copy and of a product                          2
+#     tests     what only a device can show                                          4 minutes
+#     rates     what estimates of engines are computed from, kept in the cache of kernels  1
+#     narrow    generated code and its forms, loop, cuDNN and FlashRNN in bfloat16,
+#               over heads, rows and steps                                           4
+#     lengths   steps in turn and all steps together, 2^2 … 2^16 steps, 256 … 2048 units   3
+#     flashrnn  `ostinato reproduce flashrnn`, its speed, at the paper's sizes       2
+#     pararnn   the same of pararnn                                                  2
+#     updates   chunks for one to four updates of a matrix at every step, bfloat16   2
+#     heads     narrow in float32                                                    2
+#     surface   Newton's method, its diagonal and its damping over units, steps and rows   1½
+#     loops     the plain loop, compiled step by step, and as a CUDA graph, bfloat16 1½
+#     lssl      a linear state space by Fourier transforms and in turn               1½
+#     plstm     grids cell after cell and as one masked attention, in both dtypes    1½
+#     matrices  generated code, chunks and flash-linear-attention for matrix states  1
+#     cells     generated code and scans against the loop and torch's modules        1
+#     memory    of a training pass                                                   1
+#     roofline  rates beside those of a copy and of a product                        1
 #
 # and, by name only,
 #
-#     newton    Newton's method beside the loop and generated code, on cells made for it    3
+#     newton    what pararnn measures, as a table                                    3
 #     code      registers and memory of generated kernels, which takes no device
+#
+# No table is whole after that: within it, too, what is of most worth is asked first, and the part
+# goes on when it is named again.
 #
 # Needed are torch, Triton, numpy, safetensors, rich and pytest with pytest-timeout; matplotlib draws,
 # pytest-xdist makes the tests short. Nothing is installed: the source is taken from this folder.
@@ -93,15 +103,29 @@ code() {
     within 300 "$python" -m ostinato.bench.chunk_code 64 128
 }
 
+# reproduce SLUG SECONDS: how fast it is, without what is trained for it.
+reproduce() {
+    local scale=paper
+    [ "$device" = cpu ] && scale=small
+    OSTINATO_PERSISTENT=0 within "$2" "$python" -m ostinato reproduce "$1" --part speed \
+        --scale "$scale" --seeds 1 --out "$out/$1-speed"
+}
+
 part() {
     case $1 in
     tests) (tests) ;;
     rates | newton | code) "$1" ;;
-    narrow) table heads 240 bfloat16 ;;
-    heads) table heads 240 ;;
-    lengths) table lengths 220 ;;
-    matrices | cells) table "$1" 140 ;;
-    memory | roofline) table "$1" 100 ;;
+    narrow) table heads 220 bfloat16 ;;
+    lengths) table lengths 180 ;;
+    flashrnn | pararnn) reproduce "$1" 110 ;;
+    updates) table updates 110 bfloat16 ;;
+    heads) table heads 120 ;;
+    surface) table surface 80 ;;
+    loops) table loops 80 bfloat16 ;;
+    lssl) table lssl 80 ;;
+    plstm) table plstm 45 && table plstm 45 bfloat16 ;;
+    matrices) table matrices 60 ;;
+    cells | memory | roofline) table "$1" 50 ;;
     *)
         echo "No part is called '$1'; see the head of $0." >&2
         return 2
@@ -110,7 +134,8 @@ part() {
 }
 
 if [ $# = 0 ]; then
-    set -- tests rates narrow heads lengths matrices cells memory roofline
+    set -- tests rates narrow lengths flashrnn pararnn updates heads surface loops lssl plstm \
+        matrices cells memory roofline
 fi
 failed=0
 for name in "$@"; do
