@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ostinato.bench import measure
 from ostinato.bench.cases import contest
 from ostinato.bench.measure import MODES, awaited, compare, time_contest, work
+from ostinato.experiments import stopwatch
 
 
 def test_a_device_is_waited_for(monkeypatch):
@@ -23,7 +23,7 @@ def test_a_device_is_waited_for(monkeypatch):
 def clock(monkeypatch):
     """A clock that only work moves; returns the work and what was done."""
     now, log = [0.0], []
-    monkeypatch.setattr(measure.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(stopwatch.time, "perf_counter", lambda: now[0])
 
     def taking(name, *seconds):
         left = list(seconds)

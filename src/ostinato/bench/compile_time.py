@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 
 import torch
@@ -22,6 +21,7 @@ from ostinato.bench.steps import LSTMStep
 from ostinato.cells.layer_norm_lstm import LayerNormLSTMCell
 from ostinato.core.cell import Cell
 from ostinato.core.errors import OstinatoError
+from ostinato.experiments.stopwatch import seconds
 from ostinato.over.time import RNN
 
 STEPS = (64, 4096)
@@ -54,12 +54,8 @@ def _in_process(steps: int, folder: str) -> tuple[float, float]:
 def ready_seconds(cell: Cell, steps: int) -> float:
     """Seconds of the first training pass of a cell beyond those of its second."""
     layer, x = RNN(cell, "fused"), torch.randn(1, steps, _HIDDEN)
-    seconds = []
-    for _ in range(2):
-        begin = time.perf_counter()
-        layer(x)[0].sum().backward()
-        seconds.append(time.perf_counter() - begin)
-    return seconds[0] - seconds[1]
+    first, second = (seconds(lambda: layer(x)[0].sum().backward()) for _ in range(2))
+    return first - second
 
 
 def main(steps: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median, quantiles
@@ -12,6 +11,7 @@ from torch import nn
 
 from ostinato.bench.cases import Contest
 from ostinato.bench.peers import corresponding
+from ostinato.experiments.stopwatch import seconds
 
 Work = Callable[[], object]
 MODES = ("forward", "forward+backward")
@@ -83,7 +83,7 @@ def compare(ours: Work, peer: Work, repeats: int) -> Timing:
     for repeat in range(repeats):
         # Alternate who comes first: the second finds another cache.
         order = (0, 1) if repeat % 2 else (1, 0)
-        pair = {i: _sample((ours, peer)[i], passes[i]) for i in order}
+        pair = {i: seconds((ours, peer)[i], passes=passes[i]) for i in order}
         samples.append((pair[0], pair[1]))
     ratios = [b / a for a, b in samples]
     return Timing(
@@ -97,15 +97,7 @@ def compare(ours: Work, peer: Work, repeats: int) -> Timing:
 def _passes(side: Work) -> int:
     """How many passes make a sample; the first one compiles and is not counted."""
     side()
-    return max(1, round(_SAMPLE_SECONDS / _sample(side, 1)))
-
-
-def _sample(side: Work, passes: int) -> float:
-    """Seconds per pass."""
-    begin = time.perf_counter()
-    for _ in range(passes):
-        side()
-    return (time.perf_counter() - begin) / passes
+    return max(1, round(_SAMPLE_SECONDS / seconds(side)))
 
 
 def _quartiles(values: list[float]) -> tuple[float, float]:

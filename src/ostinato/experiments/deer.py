@@ -22,7 +22,6 @@ its exponent, and take a hundred iterations all the same.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -45,6 +44,7 @@ from ostinato.experiments.deer_networks import (
 )
 from ostinato.experiments.deer_training import accuracy, long_task, train, train_by_newton
 from ostinato.experiments.experiment import Claim, Curve, Experiment, Measurement, Panel, Track
+from ostinato.experiments.stopwatch import seconds
 from ostinato.over.time import RNN
 from ostinato.tasks.task import Symbols
 
@@ -254,13 +254,7 @@ def _run(cell: GRUCell, x: torch.Tensor, engine: str) -> Callable[[], object]:
 def _ratio(above: Callable[[], object], below: Callable[[], object], repeats: int) -> float:
     """Time over time, measured in turn; the median."""
     above(), below()
-    return median(_seconds(above) / _seconds(below) for _ in range(repeats))
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
+    return median(seconds(above) / seconds(below) for _ in range(repeats))
 
 
 def _marks(scale: Scale) -> list[int]:

@@ -11,7 +11,6 @@ bfloat16; `benchmarks/on_gpu.sh narrow` measures those on a GPU.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 from ostinato.cells import make_cell
 from ostinato.core.errors import EngineError
 from ostinato.experiments.experiment import Claim, Curve, Measurement, Panel, Track
+from ostinato.experiments.stopwatch import seconds
 from ostinato.over.time import RNN
 
 GATES = {"Elman": 1, "LSTM": 4, "GRU": 3, "SLSTM": 4}
@@ -129,9 +129,9 @@ def _time(layers: Mapping[str, nn.Module], size: Size, device: str) -> Seconds:
     for mode in MODES:
         for repeat in range(1 + _REPEATS):
             for side, layer in layers.items():
-                seconds = _pass(layer, x, mode)
+                taken = _pass(layer, x, mode)
                 if repeat:
-                    found.setdefault((side, mode), []).append(seconds)
+                    found.setdefault((side, mode), []).append(taken)
     return found
 
 
@@ -145,23 +145,18 @@ def _input(layers: Mapping[str, nn.Module], size: Size, device: str) -> Tensor:
 
 def _pass(layer: nn.Module, x: Tensor, mode: str) -> float:
     """Seconds."""
-    begin = _clock(x)
+
+    def forward() -> object:
+        with torch.no_grad():
+            return layer(x)
+
+    def both() -> object:
+        return torch.autograd.grad(layer(x)[0].sum(), [x, *layer.parameters()])
+
     try:
-        if mode == MODES[0]:
-            with torch.no_grad():
-                layer(x)
-        else:
-            torch.autograd.grad(layer(x)[0].sum(), [x, *layer.parameters()])
+        return seconds(forward if mode == MODES[0] else both, x.device)
     except (EngineError, torch.OutOfMemoryError):
         return math.nan
-    return _clock(x) - begin
-
-
-def _clock(x: Tensor) -> float:
-    """Now, with nothing left to be done on the device of x."""
-    if x.is_cuda:
-        torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def _ratio(times: Seconds, slow: str, fast: str) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from ostinato.bench.measure import Work
+from ostinato.experiments.stopwatch import seconds
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -38,9 +39,7 @@ def median_ms(work: Work, device: torch.device, repeats: int, limit: float) -> f
 
 
 def _by_wall(work: Work) -> float:
-    begin = time.perf_counter()
-    work()
-    return 1e3 * (time.perf_counter() - begin)
+    return 1e3 * seconds(work)
 
 
 def _on_device(device: torch.device) -> Callable[[Work], float]:
