@@ -117,7 +117,7 @@ part() {
     rates | newton | code) "$1" ;;
     narrow) table heads 220 bfloat16 ;;
     lengths) table lengths 180 ;;
-    flashrnn | pararnn) reproduce "$1" 110 ;;
+    flashrnn | pararnn) reproduce "$1" 150 ;;
     updates) table updates 110 bfloat16 ;;
     heads) table heads 120 ;;
     surface) table surface 80 ;;

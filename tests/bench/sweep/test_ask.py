@@ -65,6 +65,21 @@ def test_errors_are_told_part_by_part_where_the_input_has_parts(monkeypatch):
     assert max(entry.parts[name] for name in "yqkvg") < 1e-5
 
 
+def test_of_a_grid_a_few_rows_are_compared(monkeypatch):
+    right, seen = module.inputs, []
+
+    def inputs(spot, *about):
+        seen.append((spot.batch, spot.steps))
+        return right(spot, *about)
+
+    monkeypatch.setattr(module, "inputs", inputs)
+    asked_for = question(cell="pLSTM-D", engine="blocks")
+    spot = replace(asked_for.spot, batch=9, steps=300)
+    entry = ask(replace(asked_for, spot=spot), "cpu", repeats=1, limit=1.0)
+    assert entry.ms > 0
+    assert seen == [(8, 256), (8, 256), (9, 300)]
+
+
 def test_a_column_says_how_newtons_method_is_used():
     full, quasi = (
         asked(30, engine=name, cell="GRU").iterations for name in ("Newton", "quasi")

@@ -45,7 +45,6 @@ def test_the_published_row_comes_first_and_every_cell_has_all_sizes():
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
 def test_every_cell_can_be_built_small(grid):
     for cell, spot in {s.cell: s for s in shortened(grid).spots}.items():
-        module = build(spot)
-        side, steps = exact(module)
-        assert (side == "wavefront") == cell.startswith("pLSTM")
-        assert (steps == 2**12) == cell.startswith("LSSL")
+        check = exact(build(spot))
+        assert (check.side == "wavefront") == cell.startswith("pLSTM")
+        assert (check.steps == 2**12) == cell.startswith("LSSL")

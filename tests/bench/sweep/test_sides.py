@@ -18,10 +18,11 @@ from ostinato.over.time import RNN
 X = torch.randn(2, 12, 4)
 
 
-def test_a_convolution_is_the_recurrence():
-    cell = make_cell("LSSL", 4, 4, state_size=3).double()
+@pytest.mark.parametrize("name", ["in turn", "convolution"])
+def test_both_views_of_a_linear_system_are_the_recurrence(name):
+    cell = make_cell("LSSL", 4, 4, state_size=3, channels=2).double()
     x = X.double()
-    torch.testing.assert_close(side(cell, "convolution")(x), RNN(cell, "reference")(x)[0])
+    torch.testing.assert_close(side(cell, name)(x), RNN(cell, "reference")(x)[0])
 
 
 def test_a_grid_is_run_in_blocks_of_any_size():

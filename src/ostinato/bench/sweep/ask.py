@@ -100,7 +100,9 @@ def _unsolved(solves: Sequence[Solve]) -> str:
 
 def _errors(question: Question, run: Side, module: nn.Module, device: str) -> dict[str, float]:
     """How far outputs and gradients of the first steps are from exact ones; of weights the most."""
-    few = replace(question.spot, steps=min(question.spot.steps, exact(module)[1]))
+    spot, check = question.spot, exact(module)
+    rows = spot.batch if check.rows is None else min(spot.batch, check.rows)
+    few = replace(spot, steps=min(spot.steps, check.steps), batch=rows)
     found = _results(run, module, *inputs(few, module, device), question.mode)
     pairs = zip(found, _exact(few, device, question.mode), strict=True)
     off = dict[str, float]()
@@ -132,7 +134,7 @@ def _exact(spot: Spot, device: str, mode: str) -> list[Tensor]:
     """In float64, with the weights and inputs as they are rounded."""
     module = build(spot).to(device)
     x, cotangent = (each.detach().double() for each in inputs(spot, module, device))
-    run = side(module.double(), exact(module)[0])
+    run = side(module.double(), exact(module).side)
     return _results(run, module, x.requires_grad_(), cotangent, mode)
 
 

@@ -165,7 +165,7 @@ GRIDS = {
             "lssl",
             "A linear state space as a convolution, against a scan in turn",
             tuple(_lssl()),
-            ("reference", "convolution", "fused"),
+            ("in turn", "convolution", "fused"),
             shows=("ms", "peak", "error"),
         ),
         Grid(

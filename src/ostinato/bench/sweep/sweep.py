@@ -15,6 +15,8 @@ from ostinato.core.errors import EngineError
 from ostinato.experiments.experiment import Track, silent
 
 _WAITING = "OSTINATO_PERSISTENT"
+# In Python, so that their time surely grows as the number of steps.
+_LOOPS = ("reference", "in turn")
 # What peers say of whatever they are asked for.
 _ABSENT = "is not installed"
 
@@ -97,10 +99,7 @@ def _answer(
 
 
 def _foreseen(question: Question, known: Sequence[Entry], limit: float) -> Entry | None:
-    """The answer where others tell that there is none, or that it would take too long; else None.
-
-    Only of the loop in Python it is certain that its time grows as the number of steps.
-    """
+    """The answer where others tell that there is none, or that it takes too long; else None."""
     absent = (e for e in known if e.question.engine == question.engine and _ABSENT in e.note)
     for entry in absent:
         return Entry(question, note=entry.note)
@@ -113,6 +112,6 @@ def _foreseen(question: Question, known: Sequence[Entry], limit: float) -> Entry
     # A pass to compile, one to look at memory, and one to time.
     if 3 * ms <= 1e3 * limit:
         return None
-    if question.engine == "reference":
+    if question.engine in _LOOPS:
         return Entry(question, ms, note=f"extrapolated from T={steps}")
     return Entry(question, note=f"would take more than {limit:.0f} s")
