@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
@@ -50,11 +48,3 @@ def test_every_side_is_timed_in_turn_after_a_pass_that_compiles(monkeypatch):
 def test_a_pass_takes_time(engine, mode):
     layer, x = RNN(make_cell("ParaLSTM", 64, 64), engine), torch.zeros(1, 3, 64)
     assert 0 < pararnn_speed._pass(layer, x, mode) < 60
-
-
-def test_a_device_is_awaited(monkeypatch):
-    awaited = []
-    monkeypatch.setattr(torch.cuda, "synchronize", awaited.append)
-    pararnn_speed._clock(SimpleNamespace(is_cuda=True, device="cuda:1"))
-    pararnn_speed._clock(torch.zeros(1))
-    assert awaited == ["cuda:1"]

@@ -9,7 +9,6 @@ steps are timed, and its time taken to grow with their number.
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 from statistics import median
 
@@ -19,6 +18,7 @@ from torch import Tensor
 from ostinato.cells import make_cell
 from ostinato.core.cell import Cell
 from ostinato.experiments.experiment import Claim, Curve, Measurement, Panel, Track, joined
+from ostinato.experiments.stopwatch import seconds
 from ostinato.over.time import RNN
 
 ENGINES = {"loop": "reference", "Newton": "parallel", "compiled loop": "fused"}
@@ -98,8 +98,8 @@ def times(name: str, size: Size, seed: int, track: Track) -> Seconds:
     for steps in track(size.lengths, f"speed, {name}, seed {seed}"):
         x = torch.randn(1, steps, WIDTH).to(device)
         for mode in MODES:
-            for side, seconds in _sides(cell, x, mode, size.longest_loop).items():
-                found.setdefault((side, mode), []).append(seconds)
+            for side, taken in _sides(cell, x, mode, size.longest_loop).items():
+                found.setdefault((side, mode), []).append(taken)
     return found
 
 
@@ -109,25 +109,20 @@ def _sides(cell: Cell, x: Tensor, mode: str, longest_loop: int) -> dict[str, flo
     for repeat in range(1 + _REPEATS):
         for side, engine in ENGINES.items():
             timed = x[:, :longest_loop] if engine == "reference" else x
-            seconds = _pass(RNN(cell, engine), timed, mode)
+            taken = _pass(RNN(cell, engine), timed, mode)
             if repeat:
-                samples[side].append(seconds * x.shape[1] / timed.shape[1])
+                samples[side].append(taken * x.shape[1] / timed.shape[1])
     return {side: median(found) for side, found in samples.items()}
 
 
 def _pass(layer: RNN, x: Tensor, mode: str) -> float:
     """Seconds."""
-    begin = _clock(x)
-    if mode == MODES[0]:
+
+    def forward() -> object:
         with torch.no_grad():
-            layer(x)
-    else:
-        torch.autograd.grad(layer(x)[0].sum(), list(layer.parameters()))
-    return _clock(x) - begin
+            return layer(x)
 
+    def both() -> object:
+        return torch.autograd.grad(layer(x)[0].sum(), list(layer.parameters()))
 
-def _clock(x: Tensor) -> float:
-    """Now, with nothing left to be done on the device of x."""
-    if x.is_cuda:
-        torch.cuda.synchronize(x.device)
-    return time.perf_counter()
+    return seconds(forward if mode == MODES[0] else both, x.device)
