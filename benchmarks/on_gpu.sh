@@ -82,7 +82,7 @@ tests() {
 table() {
     OSTINATO_PERSISTENT=$([ -e "$waiting" ] && echo 1 || echo 0) within $(($2 + 60)) \
         "$python" -m ostinato.bench.sweep "$1" --device "$device" --out "$out" --budget "$2" \
-        --dtype "${3:-float32}" ${QUICK:-}
+        --limit 2 --dtype "${3:-float32}" ${QUICK:-}
 }
 
 rates() {

@@ -6,16 +6,21 @@ import pytest
 import torch
 from torch import nn
 
-from ostinato.bench.sweep import sides
+from ostinato.bench.steps import DiagonalStep
 from ostinato.bench.sweep.bare import OverGrid
 from ostinato.bench.sweep.sides import NEWTON, side
 from ostinato.cells import make_cell
 from ostinato.core.errors import EngineError
-from ostinato.engines.fused.engine import FusedLoop
 from ostinato.engines.parallel.options import Newton
 from ostinato.over.time import RNN
 
 X = torch.randn(2, 12, 4)
+
+
+class OnCuda(torch.Tensor):
+    """A tensor that says so."""
+
+    is_cuda = True
 
 
 @pytest.mark.parametrize("name", ["in turn", "convolution"])
@@ -58,20 +63,20 @@ def test_forms_of_a_device_are_declined_elsewhere(name):
         side(make_cell("GRU", 4, 2), name)(X)
 
 
-def test_a_form_runs_by_an_engine_of_no_name(monkeypatch):
-    made = []
-
-    class Loop(FusedLoop):
-        def __init__(self, find):
-            made.append(find("cuda"))
-            super().__init__()
-
-    monkeypatch.setattr(sides, "FusedLoop", Loop)
-    x = X.as_subclass(type("OnCuda", (torch.Tensor,), {"is_cuda": True}))
+@pytest.mark.parametrize("form", ["on chip", "alternating"])
+def test_a_form_runs_by_an_engine_of_no_name(form):
+    """In Triton's interpreter."""
     cell = make_cell("Elman", 4, 2)
-    found = side(cell, "alternating")(x).as_subclass(torch.Tensor)
-    torch.testing.assert_close(found, RNN(cell, "reference")(X)[0])
-    assert [each._form for each in made] == ["alternating"]
+    x = X[:, :3].as_subclass(OnCuda)
+    with torch.no_grad():
+        found = side(cell, form)(x).as_subclass(torch.Tensor)
+        torch.testing.assert_close(found, RNN(cell, "reference")(X[:, :3])[0])
+
+
+def test_a_form_that_does_not_fit_is_not_another():
+    cell, x = DiagonalStep(2, 2), X.as_subclass(OnCuda)
+    with pytest.raises(EngineError, match="cannot take the form 'alternating', but: on chip, on"):
+        side(cell, "alternating")(x)
 
 
 def test_a_loop_is_recorded_once_for_a_size(monkeypatch):
@@ -82,7 +87,7 @@ def test_a_loop_is_recorded_once_for_a_size(monkeypatch):
         return loop
 
     monkeypatch.setattr(torch.cuda, "make_graphed_callables", record)
-    x = X.as_subclass(type("OnCuda", (torch.Tensor,), {"is_cuda": True})).requires_grad_()
+    x = X.as_subclass(OnCuda).requires_grad_()
     cell = make_cell("Elman", 4, 2)
     run = side(cell, "graph")
     for _ in range(2):

@@ -25,6 +25,7 @@ from ostinato.core.cell import Cell
 from ostinato.core.errors import EngineError
 from ostinato.engines.fused.backend import Triton
 from ostinato.engines.fused.device.forms import ALTERNATING, ON_CHIP
+from ostinato.engines.fused.device.kernel import DeviceKernel
 from ostinato.engines.fused.engine import FusedLoop
 from ostinato.models.time.lssl_layer import LSSL
 from ostinato.over.layer import Options
@@ -89,8 +90,16 @@ def _in_form(form: str, cell: Cell) -> Side:
         if not x.is_cuda:
             raise EngineError(f"The form {form!r} is one of code for CUDA; x lies on {x.device}.")
         recurrence = layer.recurrence(x, None, Options())
-        if reason := engine.decline(recurrence):
-            raise EngineError(f"Generated code cannot run {recurrence.name}: {reason}.")
+        plan = engine.capture(recurrence)
+        if isinstance(plan, str):
+            raise EngineError(f"Generated code cannot run {recurrence.name}: {plan}.")
+        assert isinstance(plan.kernel, DeviceKernel)
+        # Where it does not fit, another is taken.
+        forms = plan.kernel.forms(len(x), x.shape[1], torch.is_grad_enabled())
+        if set(forms) != {form}:
+            raise EngineError(
+                f"{recurrence.name} cannot take the form {form!r}, but: {', '.join(forms)}."
+            )
         ys: Tensor = engine.run(recurrence)[1]
         return ys.transpose(0, 1)
 

@@ -115,6 +115,11 @@ class DeviceKernel:
         """Which form the forward loop takes, and why."""
         return str(self._choice("forward_saving" if training else "forward", rows, steps))
 
+    def forms(self, rows: int, steps: int, training: bool) -> list[str]:
+        """The names of the forms that the functions of a call take."""
+        names = ("forward_saving", "backward") if training else ("forward",)
+        return [self._choice(name, rows, steps).name for name in names]
+
     def _step_times(self, name: str, precision: str, rows: int, replayed: bool) -> dict[str, float]:
         """Microseconds of a step of one function by estimate, by forms."""
         key = name, precision, rows, replayed
