@@ -11,7 +11,7 @@ from ostinato.bench.sweep.grids import GRIDS
 from .conftest import question
 
 BASE = Entry(question(engine="reference"), 6.0, peak=2**22, error=1e-3)
-FOUND = Entry(question(), 2.0, peak=2**21, error=2e-6, iterations=4)
+FOUND = Entry(question(), 2.0, peak=2**21, error=2e-6, iterations=4, parts={"y": 1e-6, "β": 2e-6})
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,7 @@ FOUND = Entry(question(), 2.0, peak=2**21, error=2e-6, iterations=4)
         ("ms", "2 (3×)"),
         ("peak", "2.0 (0.50)"),
         ("error", "2.0e-06"),
+        ("parts", "y 1.0e-06, β 2.0e-06"),
         ("iterations", "4"),
         ("each", "0.5"),
     ],

@@ -32,6 +32,11 @@ def _error(entry: Entry, base: Entry | None) -> str:
     return _missing(entry) if entry.error is None else f"{entry.error:.1e}"
 
 
+def _parts(entry: Entry, base: Entry | None) -> str:
+    told = ", ".join(f"{name} {error:.1e}" for name, error in entry.parts.items())
+    return told or _missing(entry)
+
+
 def _iterations(entry: Entry, base: Entry | None) -> str:
     return _missing(entry) if entry.iterations is None else str(entry.iterations)
 
@@ -47,13 +52,19 @@ def _missing(entry: Entry) -> str:
 
 
 WRITE: dict[str, Write] = {
-    "ms": _time, "peak": _peak, "error": _error, "iterations": _iterations, "each": _each,
-}  # fmt: skip
+    "ms": _time,
+    "peak": _peak,
+    "error": _error,
+    "parts": _parts,
+    "iterations": _iterations,
+    "each": _each,
+}
 
 TITLES = {
     "ms": "milliseconds",
     "peak": "MiB",
     "error": "error",
+    "parts": "errors",
     "iterations": "iterations",
     "each": "milliseconds of an iteration",
 }
@@ -66,6 +77,8 @@ LEGENDS = {
     "what `{0}` has. On the CPU a lower estimate: room of the process that is used again does not "
     "count.",
     "error": "Error of outputs and gradients relative to those in float64, the largest.",
+    "parts": "Errors of the output y, and of the gradients of what it is made of, relative to "
+    "those in float64.",
     "iterations": "Iterations that Newton's method takes, the most of all windows of the pass.",
     "each": "Milliseconds of a pass for each of these iterations.",
     "roof": "Rates that a pass reaches with the least bytes and operations of its equations, in "

@@ -159,7 +159,7 @@ GRIDS = {
             "Several updates of a matrix at every step: chunks against single steps",
             tuple(_updates()),
             ("reference", "chunk", "fused", "flash-linear-attention"),
-            shows=("ms", "peak", "error"),
+            shows=("ms", "peak", "parts"),
         ),
         Grid(
             "lssl",
