@@ -13,7 +13,7 @@ def fissioned(step, *carry):
 
 def reached(marks, size):
     """(first, last) of each element that one leaf of `size` reaches, or None."""
-    low, high = marks[-2].tolist(), marks[-1].tolist()
+    low, high = marks[-4].tolist(), marks[-3].tolist()
     return [(size - a, b - 1) if b else None for a, b in zip(low, high, strict=True)]
 
 
@@ -26,6 +26,18 @@ def test_every_element_has_the_interval_of_what_it_depends_on():
     (marks,) = reach(fissioned(step, torch.zeros(2, 4)))
     assert reached(marks, 4) == [(3, 3), None, (1, 1), (0, 1)]
     assert marks[0].tolist() == [1, 0, 2, 1]
+
+
+def test_columns_of_a_matrix_are_followed_along_its_rows():
+    def step(carry, x):
+        (h,) = carry
+        read = (x[:, :3, None] * h).sum(1, keepdim=True)
+        return (h + x[:, :3, None] * read + h[:, :, :1],), h
+
+    (marks,) = reach(fissioned(step, torch.zeros(2, 3, 2)))
+    first, last = 2 - marks[-2], marks[-1] - 1
+    assert first.tolist() == [0] * 6
+    assert last.tolist() == [0, 1] * 3
 
 
 def test_products_follow_the_rows_of_a_matrix():

@@ -165,9 +165,54 @@ def test_a_matrix_memory_and_its_normaliser_share_heads():
         return (memory, scale[..., None] * norm + k, new_peak), norm
 
     found = table(structure(fissioned(step, (2, 3, 3), (2, 3), (2,))))
-    assert found[0] == ["elementwise, affine", "none", "per-head block (2 × 9×1), nonlinear"]
-    assert found[1] == ["none", "elementwise, affine", "per-head block (2 × 3×1), nonlinear"]
+    matrix = "matrix state (diagonal, one A for 3 columns), affine"
+    assert found[0] == [matrix, "none", "per-head block (2 × 9×1), nonlinear"]
+    assert found[1] == ["none", matrix, "per-head block (2 × 3×1), nonlinear"]
     assert found[2] == ["none", "none", "elementwise, nonlinear"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("DeltaNet", "2 × 3×3, one A for 4 columns"),
+        ("GatedDeltaNet", "2 × 3×3, one A for 4 columns"),
+        ("DeltaProduct", "2 × 3×3, one A for 4 columns"),
+        ("RWKV7", "2 × 4×4, one A for 4 columns"),
+        ("GatedLinearAttention", "diagonal, one A for 4 columns"),
+    ],
+)
+def test_cells_with_a_matrix_for_a_state(name, kind):
+    options = {} if name == "RWKV7" else {"key_size": 3}
+    cell = make_cell(name, 3, 8, heads=2, **options)
+    step = trace(lambda h, x: cell(x, h)[::-1], cell.initial_state(2), torch.zeros(2, 3))
+    found = structure(split(step))
+    assert table(found) == [[f"matrix state ({kind}), affine"]]
+    assert found.affine
+
+
+def test_columns_that_differ_or_meet():
+    weight = torch.randn(4, 3, 3)
+
+    def own(h, x):
+        return torch.einsum("bkc,ckj->bjc", h, weight) + x[:, :4].unsqueeze(1), h
+
+    (row,) = structure(fissioned(own, (3, 4))).couplings
+    assert str(row[0]) == "matrix state (1 × 3×3, one A for each of 4 columns), affine"
+    assert (row[0].pattern, row[0].columns, row[0].alike) == (Pattern.COLUMNS, 4, 1)
+
+    def meeting(h, x):
+        return torch.einsum("bkc,kj->bjc", h, weight[0]) + h.mean(-1, keepdim=True), h
+
+    assert table(structure(fissioned(meeting, (3, 4)))) == [["dense, affine"]]
+
+
+def test_columns_that_meet_in_fact_are_no_columns():
+    fission = fissioned(lambda h, x: (h.flip(-1) + h.sum(1, keepdim=True), h), (3, 4))
+    claim = read(fission)
+    wrong = replace(claim.couplings[0][0], columns=4, alike=4)
+    found = verify(replace(claim, couplings=((wrong,),)), fission)
+    assert (found.couplings[0][0].columns, found.couplings[0][0].alike) == (1, 1)
+    assert found.findings
 
 
 def test_a_product_of_state_and_state_is_nonlinear_jointly_and_affine_in_each():

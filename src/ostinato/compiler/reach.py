@@ -1,8 +1,9 @@
 """Which elements of the old carry every value of a core may reach, and with which degree.
 
 The core is run on marks instead of numbers. Every element of a value carries its degree in the
-whole carry, its degree in each leaf, and for each leaf the interval of elements it may depend
-on, kept as size − first and last + 1. So 0 means nothing, and what several elements may reach
+whole carry, its degree in each leaf, and for each leaf two intervals that it may depend on: of
+elements, and of columns, which are places along the last axis of a leaf that has several. They
+are kept as size − first and last + 1. So 0 means nothing, and what several elements may reach
 together is the maximum of their marks: operations that move elements are run on marks as they
 are, all others combine marks by what they combine.
 """
@@ -73,18 +74,26 @@ def leaf_sizes(fission: Fission) -> list[int]:
     return [math.prod(shape_for(node.meta.get("val"), 1)) for node in fission.trace.carry]
 
 
+def leaf_columns(fission: Fission) -> list[int]:
+    """Columns of every leaf of the carry that is a matrix in a row, or has more axes; else 1."""
+    shapes = [shape_for(node.meta.get("val"), 1) for node in fission.trace.carry]
+    return [shape[-1] if len(shape) > 2 else 1 for shape in shapes]
+
+
 def reach(fission: Fission) -> list[Tensor]:
-    """The marks of every leaf of the new carry, (1 + 3·leaves, elements of a row).
+    """The marks of every leaf of the new carry, (1 + 5·leaves, elements of a row).
 
     First stand the degrees, in the whole carry and in each leaf; then for each leaf
-    size − first and last + 1 of what may be reached.
+    size − first and last + 1 of the elements that may be reached, and the same of columns.
     """
     sizes, carry = leaf_sizes(fission), fission.trace.carry
     given = [_nothing(n, len(sizes)) for n in (*carry, *fission.inputs, *fission.constants)]
-    for j, marks in enumerate(given[: len(carry)]):
+    for j, (marks, columns) in enumerate(zip(given, leaf_columns(fission), strict=False)):
         marks[[0, 1 + j]] = Degree.AFFINE
         own = torch.arange(sizes[j], dtype=torch.int32).expand(_ROWS, -1).reshape(marks[0].shape)
-        marks[1 + len(sizes) + 2 * j], marks[2 + len(sizes) + 2 * j] = sizes[j] - own, own + 1
+        places = [sizes[j] - own, own + 1, columns - own % columns, own % columns + 1]
+        begin = 1 + len(sizes) + 4 * j
+        marks[begin : begin + 4] = torch.stack(places)
     core = cast(nn.Module, stages(fission).core)
     results = _Marker(core).run(_ROWS, *given)[: len(sizes)]
     # All rows are alike: that rows do not mix is for the Jacobian to show.
@@ -94,11 +103,11 @@ def reach(fission: Fission) -> list[Tensor]:
 def _nothing(node: fx.Node, leaves: int) -> Tensor:
     """Marks of a value that reaches nothing."""
     shape = shape_for(node.meta.get("val"), _ROWS)
-    return torch.zeros(1 + 3 * leaves, *shape, dtype=torch.int32)
+    return torch.zeros(1 + 5 * leaves, *shape, dtype=torch.int32)
 
 
 def _degrees(marks: Tensor) -> Tensor:
-    return marks[: (len(marks) + 2) // 3]
+    return marks[: (len(marks) + 4) // 5]
 
 
 class _Marker(fx.Interpreter):
@@ -113,7 +122,7 @@ class _Marker(fx.Interpreter):
         marks = [each for each in pytree.tree_leaves((args, kwargs)) if isinstance(each, Tensor)]
         packet = getattr(n.target, "overloadpacket", None)
         if packet in FRESH:
-            return _nothing(n, len(marks[0]) // 3)
+            return _nothing(n, len(marks[0]) // 5)
         if packet in ARRANGE:
             return _arranged(n.target, args, kwargs)
         if packet in PRODUCT:
@@ -177,7 +186,7 @@ def _reduced(node: fx.Node, marks: Tensor, axes: Any = None, *_: Any) -> Tensor:
 
 
 def _everything(operands: Sequence[Tensor], linear: bool) -> Tensor:
-    """Marks of an element that may depend on all there is, (1 + 3·leaves,)."""
+    """Marks of an element that may depend on all there is, (1 + 5·leaves,)."""
     overall = [each.reshape(len(each), -1).amax(1) for each in operands if each[0].numel()]
     together = _union(overall)
     if not linear:

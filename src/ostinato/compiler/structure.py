@@ -6,12 +6,15 @@ element of the new one reaches, and whether the core is affine in the carry,
     new = A(x) · carry + b(x).
 
 Both are read off the graph, so they hold for all values of the parameters. They are then
-compared with Jacobians at random points; where the two disagree, the larger coupling wins.
+compared with Jacobians at random points; where the two disagree, the larger coupling wins. Of a
+*matrix state*, a leaf with columns, it is also read off whether columns depend on each other, and
+whether A is the same for all of them.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -19,9 +22,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ostinato.compiler.alike import alike
 from ostinato.compiler.fission import Fission
 from ostinato.compiler.jacobian import Probe
-from ostinato.compiler.reach import Degree, leaf_sizes, reach
+from ostinato.compiler.reach import Degree, leaf_columns, leaf_sizes, reach
 
 
 class Pattern(Enum):
@@ -30,6 +34,7 @@ class Pattern(Enum):
     NONE = "none"
     ELEMENTWISE = "elementwise"
     PER_HEAD = "per-head block"
+    COLUMNS = "matrix state"
     DENSE = "dense"
 
 
@@ -43,12 +48,18 @@ class Coupling:
         heads: the number of equal contiguous parts of both leaves such that each part of the
             new one reaches only its own part of the old one; 0 if it reaches nothing.
         degree: in the old leaf.
+        columns: the number of interleaved parts of every head, elements i, i + columns, … in one,
+            such that each reaches only its own.
+        alike: so many neighbours, side by side as columns are, read the old leaf with the same
+            coefficients; 1: they may differ.
     """
 
     new: int
     old: int
     heads: int
     degree: Degree
+    columns: int = 1
+    alike: int = 1
 
     @property
     def pattern(self) -> Pattern:
@@ -57,19 +68,31 @@ class Coupling:
             return Pattern.NONE
         if self.block == (1, 1):
             return Pattern.ELEMENTWISE
+        if self.columns > 1:
+            return Pattern.COLUMNS
         return Pattern.PER_HEAD if self.heads > 1 else Pattern.DENSE
 
     @property
     def block(self) -> tuple[int, int]:
-        """Elements of the new and of the old leaf in one head."""
-        return self.new // max(self.heads, 1), self.old // max(self.heads, 1)
+        """Elements of the new and of the old leaf in one head, or in one column of it."""
+        parts = max(self.heads * self.columns, 1)
+        return self.new // parts, self.old // parts
 
     def __str__(self) -> str:
         if self.pattern is Pattern.NONE:
             return "none"
-        size = f" ({self.heads} × {self.block[0]}×{self.block[1]})"
-        shown = size if self.pattern is Pattern.PER_HEAD else ""
-        return f"{self.pattern.value}{shown}, {self.degree.name.lower()}"
+        kind = self.pattern.value
+        if self.pattern is Pattern.ELEMENTWISE and self.alike > 1:
+            kind = f"matrix state (diagonal, one A for {self.alike} columns)"
+        elif self.heads * self.columns > 1 and self.pattern is not Pattern.ELEMENTWISE:
+            kind += f" ({self.heads} × {self.block[0]}×{self.block[1]}{self._columns()})"
+        return f"{kind}, {self.degree.name.lower()}"
+
+    def _columns(self) -> str:
+        if self.columns == 1:
+            return ""
+        shared = self.alike % self.columns == 0
+        return f", one A for {'' if shared else 'each of '}{self.columns} columns"
 
 
 Table = tuple[tuple[Coupling, ...], ...]
@@ -121,9 +144,13 @@ def structure(fission: Fission) -> Structure:
 
 def read(fission: Fission) -> Structure:
     """What the graph alone shows."""
-    sizes, marks = leaf_sizes(fission), reach(fission)
+    sizes, columns, marks = leaf_sizes(fission), leaf_columns(fission), reach(fission)
+    pairs = list(zip(marks, columns, alike(fission), strict=True))
     couplings = tuple(
-        tuple(_read_pair(new, j, size, len(sizes)) for j, size in enumerate(sizes)) for new in marks
+        tuple(
+            _read_pair(new, j, sizes, math.gcd(own, columns[j]), same[j]) for j in range(len(sizes))
+        )
+        for new, own, same in pairs
     )
     degree = max((int(new[0].amax()) for new in marks if new.numel()), default=0)
     return Structure(couplings, Degree(degree))
@@ -172,12 +199,23 @@ def _unknown(fission: Fission, reason: str) -> Structure:
     return Structure(couplings, Degree.NONLINEAR, findings=(reason,))
 
 
-def _read_pair(marks: Tensor, leaf: int, columns: int, leaves: int) -> Coupling:
-    """A coupling, given the marks of the new leaf."""
-    degree, (low, high) = marks[1 + leaf], marks[1 + leaves + 2 * leaf :][:2].long()
+def _read_pair(marks: Tensor, leaf: int, sizes: Sequence[int], columns: int, same: int) -> Coupling:
+    """A coupling, given the marks of the new leaf, common columns, and how many are alike."""
+    degree, size = marks[1 + leaf], sizes[leaf]
+    low, high, left, right = marks[1 + len(sizes) + 4 * leaf :][:4].long()
     (place,) = high.nonzero(as_tuple=True)
-    heads = _heads(len(degree), columns, place, columns - low[place], high[place] - 1)
-    return Coupling(len(degree), columns, heads, Degree(max(degree.tolist(), default=0)))
+    heads = _heads(len(degree), size, place, size - low[place], high[place] - 1)
+    reached = (place, columns - left[place], right[place] - 1)
+    found = Coupling(len(degree), size, heads, Degree(max(degree.tolist(), default=0)), alike=same)
+    return found if found.block == (1, 1) else _in_columns(found, columns, reached)
+
+
+def _in_columns(found: Coupling, columns: int, reached: Sequence[Tensor]) -> Coupling:
+    """A coupling in columns, if elements at some places reach theirs only, from left to right."""
+    place, left, right = (each % columns for each in reached)
+    fits = found.heads and not any(each % columns for each in found.block)
+    apart = fits and bool(((left == place) & (right == place)).all())
+    return replace(found, columns=columns if apart else 1)
 
 
 def _heads(rows: int, columns: int, place: Tensor, low: Tensor, high: Tensor) -> int:
@@ -202,10 +240,12 @@ def _measured(claim: Coupling, points: tuple[Tensor, Tensor, Tensor], places: Te
     seen = torch.stack([(point.nan_to_num() != 0).cpu() for point in points]).any(0)
     row, column = seen.nonzero(as_tuple=True)
     reached = (claim.new, claim.old, places[row], column, column)
-    heads = claim.heads
+    heads, own = claim.heads, claim.columns
     if not _falls(heads, *reached):
         # Heads that both agree on: parts of the one lie within parts of the other.
         heads = math.gcd(heads, _heads(*reached))
+    if bool((places[row] % own != column % own).any()):
+        claim = replace(claim, columns=1, alike=1)
     degree = Degree.AFFINE if len(row) else Degree.CONSTANT
     degree = degree if _same(*points[:2]) else Degree.NONLINEAR
     return replace(claim, heads=heads, degree=max(claim.degree, degree))

@@ -43,8 +43,8 @@ from ostinato.engines.parallel.solves import current
 from ostinato.engines.parallel.system import affine_states
 
 logger = logging.getLogger("ostinato")
-# Derivatives of the core that are taken; a dense A of more columns costs more than it saves.
-_PASSES = 64
+# Elements that depend on each other; a dense A of more columns costs more than it saves.
+_LARGEST = 64
 # Numbers in the Jacobians of one window. On the CPU many passes over them should stay in the cache,
 # and few in memory that is given out again; a device is to be kept busy instead.
 _NUMBERS, _NUMBERS_AFFINE, _NUMBERS_DEVICE = 2**19, 2**22, 2**24
@@ -272,9 +272,9 @@ def _plan(recurrence: Recurrence) -> Plan | str:
     widen(parts.core)
     plan = Plan(fission, parts, _tangent(parts, recurrence), groups(found), found.affine)
     plan = _on_device(plan, recurrence)
-    passes = max(group.passes for group in plan.groups)
-    if passes > _PASSES:
-        return f"{passes} elements of the state depend on each other; up to {_PASSES} are solved"
+    size = max(group.block for group in plan.groups)
+    if size > _LARGEST:
+        return f"{size} elements of the state depend on each other; up to {_LARGEST} are solved"
     tensors = list(traced.constants.values())
     solve = affine_states if found.affine else partial(newton_states, options=Newton(), solves=[])
     try:

@@ -106,12 +106,13 @@ def _kernels(core: Core, recurrence: Recurrence, found: Rates) -> float:
 def _solved(plan: Plan, group: Group, recurrence: Recurrence, found: Rates) -> float:
     """Microseconds of the linearisation and the scan of leaves that depend on each other."""
     states, steps, passes = leaves(recurrence.init), recurrence.steps, group.passes
+    block = group.block
     numbers, item = sum(states[i].numel() for i in group.leaves), states[0].element_size()
     written = steps * numbers * (passes + 1) * item / found.bandwidth
     time = len(plan.tangent.graph.nodes) * passes * found.operation + written
-    if scan.available(states[0].device) and passes <= scan.LARGEST:
-        read = passes * (passes + 1) * item
-        return time + found.launched + _shortest(steps, numbers // passes, read, passes * item)
+    if scan.available(states[0].device) and block <= scan.LARGEST:
+        read = block * (block + 1) * item
+        return time + found.launched + _shortest(steps, numbers // block, read, block * item)
     levels = max(1, steps.bit_length())
     return time + _LEVEL * levels * found.operation + _PASSES * written
 

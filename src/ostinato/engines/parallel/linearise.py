@@ -1,19 +1,20 @@
 """A core near given carries, for all steps at once: its values there, and its Jacobian A.
 
 A comes from forward-mode derivatives, one for each direction that the structure of the core leaves
-to be told apart: where leaves are coupled element by element, all elements of a leaf are moved
-together. Of a core that is affine in its carry, the value at carry 0 is b.
+to be told apart: units that do not depend on each other, heads, columns of a matrix or single
+elements, are moved together. Of a core that is affine in its carry, the value at carry 0 is b.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ostinato.compiler.structure import Pattern, Structure
+from ostinato.compiler.structure import Coupling, Pattern, Structure
 from ostinato.engines.parallel.affine_map import Form, Matrices, Pointwise
 
 # Directions along which the core is differentiated at once.
@@ -56,51 +57,103 @@ class Core:
 
 @dataclass(frozen=True)
 class Group:
-    """Leaves of the carry that depend on each other.
+    """Leaves of the carry that depend on each other, in units that do not.
+
+    A leaf is heads × its elements of a unit × columns: heads lie one behind the other, the columns
+    of a head side by side, as those of a matrix do. So elements that depend on nothing but
+    themselves are heads of one element.
 
     Attributes:
         leaves: which.
         sizes: elements of each in a row.
-        dense: whether elements depend on elements elsewhere.
+        heads: units, or groups of columns, that do not depend on each other.
+        columns: units of a head.
+        alike: whether A is the same for all columns of a head.
     """
 
     leaves: tuple[int, ...]
     sizes: tuple[int, ...]
-    dense: bool
+    heads: int = 1
+    columns: int = 1
+    alike: bool = False
+
+    @property
+    def block(self) -> int:
+        """Elements of a unit, of all leaves together: S."""
+        return sum(self.sizes) // (self.heads * self.columns)
+
+    @property
+    def dense(self) -> bool:
+        """Whether elements depend on elements elsewhere in their leaf."""
+        return self.block > len(self.leaves)
 
     @property
     def form(self) -> Form:
         """What A is."""
-        return Matrices() if self.dense or len(self.leaves) > 1 else Pointwise()
+        return Matrices() if self.block > 1 else Pointwise()
 
     @property
     def passes(self) -> int:
-        """How many derivatives have to be taken."""
-        return sum(self.sizes) if self.dense else len(self.leaves)
+        """How many derivatives have to be taken; alike columns are moved each its own way."""
+        return -(-self.block // self.columns) if self.alike else self.block
 
     def gather(self, values: Sequence[Tensor]) -> Tensor:
-        """These leaves (..., *features) of all as one state, its coupled elements last."""
-        flat = [values[i] for i in self.leaves]
-        if self.dense:
-            return torch.cat(flat, -1)
-        # One plane for each leaf: what the compiled loop reads best.
-        return torch.stack(flat).movedim(0, -1) if len(flat) > 1 else flat[0]
+        """These leaves (..., elements) of all as one state (..., units, S), or (..., units)."""
+        parts = [
+            values[i].unflatten(-1, (self.heads, -1, self.columns)).transpose(-1, -2)  # type: ignore[no-untyped-call]
+            for i in self.leaves
+        ]
+        if len(parts) == 1 or self.dense:
+            state = torch.cat(parts, -1) if len(parts) > 1 else parts[0]
+        else:
+            # One plane for each leaf: what the compiled loop reads best.
+            state = torch.cat([part.movedim(-1, 0) for part in parts]).movedim(0, -1)
+        return state.reshape(*state.shape[:-3], *self._axes(self.columns))
 
     def part(self, state: Tensor) -> tuple[Tensor, ...]:
         """The inverse of `gather`."""
-        if self.dense:
-            return state.split(self.sizes, -1)  # type: ignore[no-any-return, no-untyped-call]
-        return state.unbind(-1) if len(self.leaves) > 1 else (state,)
+        lead = state.shape[: state.dim() - len(self._axes(self.columns))]
+        units = state.reshape(*lead, self.heads, self.columns, self.block)
+        widths = [size // (self.heads * self.columns) for size in self.sizes]
+        parts = units.split(widths, -1)  # type: ignore[no-untyped-call]
+        return tuple(part.transpose(-1, -2).flatten(-3) for part in parts)
+
+    def matrices(self, moved: Tensor) -> Tensor:
+        """Columns of A, (..., units, S, columns of A), or (..., units, 1), side by side.
+
+        Args:
+            moved: derivatives along some `directions` (..., units, S or nothing, directions).
+        """
+        lead = moved.shape[: moved.dim() - 1 - len(self._axes(self.columns))]
+        found = moved.reshape(*lead, self.heads, self.columns, self.block, -1)
+        count = self.columns
+        if self.alike:
+            # Column c was moved along direction c of each pass.
+            found, count = found.movedim(-3, -1).flatten(-2).unsqueeze(-3), 1
+        return found.reshape(*lead, *self._axes(count), found.shape[-1])
 
     def directions(self, carry: Sequence[Tensor]) -> list[Tensor]:
         """The carries along which the core is differentiated, leaves (passes, rows, ...)."""
         found = [leaf.new_zeros(()).expand(self.passes, *leaf.shape) for leaf in carry]
-        eye = torch.eye(self.passes, dtype=carry[0].dtype, device=carry[0].device)
-        widths = self.sizes if self.dense else [1] * len(self.leaves)
-        for i, size, part in zip(self.leaves, self.sizes, eye.split(widths, 1), strict=True):  # type: ignore[no-untyped-call]
-            moved = part.expand(self.passes, size).reshape(self.passes, 1, *carry[i].shape[1:])
+        along = torch.arange(self.passes, device=carry[0].device)[:, None]
+        if self.alike:
+            along = self.columns * along + torch.arange(self.columns, device=along.device)
+        units = torch.arange(self.block, device=along.device)[:, None] == along[:, None]
+        units, begin = units.to(carry[0].dtype), 0
+        for i, size in zip(self.leaves, self.sizes, strict=True):
+            width = size // (self.heads * self.columns)
+            moved = units[:, None, begin : begin + width]
+            shape = (self.passes, self.heads, width, self.columns)
+            moved = moved.expand(shape).reshape(self.passes, 1, *carry[i].shape[1:])
             found[i] = moved.expand(self.passes, *carry[i].shape)
+            begin += width
         return found
+
+    def _axes(self, columns: int) -> tuple[int, ...]:
+        """The axes of a state; those of one unit only are left out."""
+        single = self.block == 1
+        units = (self.heads,) * (self.heads > 1 or single) + (columns,) * (self.columns > 1)
+        return units if single else (*units, self.block)
 
 
 def groups(structure: Structure) -> tuple[Group, ...]:
@@ -115,13 +168,22 @@ def groups(structure: Structure) -> tuple[Group, ...]:
     for i in range(count):
         if not any(i in group.leaves for group in found):
             leaves = tuple(sorted(_closure(i, linked)))
-            dense = any(
-                table[j][k].pattern not in (Pattern.NONE, Pattern.ELEMENTWISE)
-                for j in leaves
-                for k in leaves
-            )
-            found.append(Group(leaves, tuple(table[j][j].new for j in leaves), dense))
+            inside = [table[j][k] for j in leaves for k in leaves]
+            found.append(_group(leaves, tuple(table[j][j].new for j in leaves), inside))
     return tuple(found)
+
+
+def _group(leaves: tuple[int, ...], sizes: tuple[int, ...], inside: Sequence[Coupling]) -> Group:
+    """Leaves with the finest units that all couplings among them keep apart."""
+    kept = [each for each in inside if each.pattern is not Pattern.NONE]
+    # Element by element, any units are apart whose leaves have one size.
+    meeting = [each for each in kept if each.pattern is not Pattern.ELEMENTWISE]
+    alike = math.gcd(*(each.alike for each in kept))
+    if meeting:
+        heads, columns = (math.gcd(*(getattr(e, n) for e in meeting)) for n in ("heads", "columns"))
+        return Group(leaves, sizes, heads, columns, columns > 1 and alike % columns == 0)
+    columns = max(alike, 1)
+    return Group(leaves, sizes, sizes[0] // columns, columns, columns > 1)
 
 
 def linearise(
@@ -154,6 +216,9 @@ def _linear(
     pointwise = not group.form.axes
     new, *columns = _columns(core, carry, group, steps, diagonal and not pointwise)
     a = columns[0] if len(columns) == 1 else torch.cat(columns, -1)
+    if group.alike:
+        # The last derivatives may move more columns than A has, which nobody should keep.
+        a = a[..., : group.block].contiguous()
     return (a[..., 0] if pointwise else a), new
 
 
@@ -163,7 +228,7 @@ def _columns(
     """The new carry (T, B, ...), then columns of A, or their elements on its diagonal, some at a
     time, (T, B, ..., columns).
     """
-    count = len(carry)
+    count, first = len(carry), 0
 
     def push(*direction: Tensor) -> tuple[Tensor, Tensor]:
         found = _in_steps(core.push(carry, direction), steps)
@@ -174,17 +239,15 @@ def _columns(
     directions = [each.split(_TOGETHER) for each in group.directions(carry)]  # type: ignore[no-untyped-call]
     for i, part in enumerate(zip(*directions, strict=True)):
         if len(part[0]) == 1:
-            new, column = push(*(each[0] for each in part))
-            columns = column[None]
+            new, moved = push(*(each[0] for each in part))
+            moved = moved[None]
         else:
-            new, columns = together(*part)
+            new, moved = together(*part)
         if not i:
             yield new
-        if diagonal:
-            own = columns[..., i * _TOGETHER : (i + 1) * _TOGETHER]
-            yield own.diagonal(0, 0, -1)
-        else:
-            yield columns.movedim(0, -1)
+        columns = group.matrices(moved.movedim(0, -1))
+        yield columns[..., first:, :].diagonal(0, -2, -1) if diagonal else columns
+        first += columns.shape[-1]
 
 
 def _in_steps(leaves: Sequence[Tensor], steps: int) -> list[Tensor]:

@@ -301,16 +301,18 @@ def _offsets(system: System, before: Sequence[Tensor], maps: Maps, method: Metho
 
 
 def _scales(system: System, before: Sequence[Tensor], states: Sequence[Tensor]) -> list[Tensor]:
-    """What differences of states are relative to, leaves (T, B, elements or 1).
+    """What differences of states are relative to, leaves (T, B, elements).
 
-    That is the size of the states before and after a step. Elements that do not depend on each
+    That is the size of the states before and after a step. Units that do not depend on each
     other are as apart as rows are: a large one does not excuse a small one.
     """
-    dense = {i for group in system.groups if group.dense for i in group.leaves}
-    found = []
-    for i, pair in enumerate(zip(before, states, strict=True)):
-        size = _flat(torch.maximum(*(h.abs() for h in pair)))
-        found.append(1 + (size.amax(2, keepdim=True) if i in dense else size))
+    found = [
+        _flat(torch.maximum(*map(torch.abs, pair))) for pair in zip(before, states, strict=True)
+    ]
+    for group in system.groups:
+        for i in group.leaves:
+            units = found[i].unflatten(-1, (group.heads, -1, group.columns))  # type: ignore[no-untyped-call]
+            found[i] = (1 + units.amax(-2, keepdim=True)).expand_as(units).flatten(-3)
     return found
 
 

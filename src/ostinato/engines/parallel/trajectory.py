@@ -108,11 +108,13 @@ def jacobian(function: Callable[[Tensor], Tensor], at: Tensor, method: Method) -
         return list(torch.func.jvp(function, (carry[0],), (along[0],)))
 
     core = Core(run=lambda carry: [function(carry[0])], push=push)
-    group = Group((0,), (at.shape[2],), dense=True)
+    group = Group((0,), (at.shape[2],))
     # Forward mode lays a derivative out like the point, where no two elements may share memory.
     point = at.detach().flatten(0, 1).contiguous()
     with torch.no_grad():
-        return linearise(core, [point], [group], len(at), method)[0][0]
+        found, _ = linearise(core, [point], [group], len(at), method)[0]
+    # Of a single element A is a number.
+    return found if method.pointwise else found.reshape(*at.shape, at.shape[2])
 
 
 def increments(times: Tensor, init: Tensor, xs: Any) -> Tensor:

@@ -48,9 +48,9 @@ def lowered(fission: Fission, groups: Sequence[Group]) -> tuple[Core, ...]:
     for group in groups:
         if group.dense:
             raise LowerError("elements of the state depend on elements elsewhere")
-        if group.passes > scan.LARGEST:
+        if group.block > scan.LARGEST:
             raise LowerError(
-                f"{group.passes} leaves of the state depend on each other, and kernels hold "
+                f"{group.block} leaves of the state depend on each other, and kernels hold "
                 f"{scan.LARGEST}"
             )
     core = lower(fission)
