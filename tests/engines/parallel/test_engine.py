@@ -98,6 +98,65 @@ def test_too_many_elements_that_depend_on_each_other_are_declined():
 
 
 @pytest.mark.parametrize(
+    ("name", "units", "heads", "said"),
+    [
+        ("GRU", 72, 12, "A: 12 × 6×6"),
+        ("GatedDeltaNet", 12, 2, "A: 2 × 6×6, one for 6 columns"),
+        ("GatedLinearAttention", 8, 2, "A: 4 × 1×1, one for 4 columns"),
+    ],
+)
+def test_heads_and_columns_are_solved_apart(name, units, heads, said):
+    cell = make_cell(name, 3, units, heads=heads).double()
+    x = torch.randn(3, 9, 3, dtype=torch.float64, requires_grad=True)
+    masks = {"lengths": torch.tensor([9, 5, 1]), "resets": torch.rand(3, 9) < 0.2}
+    results = [outcome(ost.RNN(cell, each), x, **masks) for each in ("parallel", "reference")]
+    assert_near(*results, 1e-12)
+    assert said in ost.explain(ost.RNN(cell, "parallel"), x).as_dict()[0]["notes"]
+
+
+def test_second_derivatives_of_a_matrix_state():
+    cell = make_cell("GatedDeltaNet", 2, 3, key_size=2).double()
+    x = torch.randn(1, 3, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x: ost.RNN(cell, "parallel")(x)[0], x)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("method", ["quasi", "picard", "jacobi"])
+def test_methods_without_a_matrix_take_states_of_any_size(method, reverse):
+    cell = make_cell("LSTM", 3, 33).double()
+    x = torch.randn(3, 9, 3, dtype=torch.float64, requires_grad=True)
+    masks = {"lengths": torch.tensor([9, 5, 1]), "resets": torch.rand(3, 9) < 0.2}
+    with ost.newton(method, unsolved="error") as solves:
+        found = outcome(ost.RNN(cell, "parallel", reverse=reverse), x, **masks)
+        said = ost.explain(ost.RNN(cell, "parallel"), x).as_dict()[0]["notes"]
+    assert solves
+    assert_near(found, outcome(ost.RNN(cell, "reference", reverse=reverse), x, **masks), 1e-11)
+    assert "gradient of the states: step by step, as J of 66 elements is not held" in said
+    with torch.no_grad(), ost.newton(method):
+        said = ost.explain(ost.RNN(cell, "parallel"), x).as_dict()[0]["notes"]
+    assert len(said) == 1
+    with pytest.raises(EngineError, match="any number by"):
+        ost.RNN(cell, "parallel")(x)
+
+
+def test_rows_of_a_large_state_that_are_not_solved_run_elsewhere():
+    cell = make_cell("Elman", 3, 70).double()
+    x = torch.randn(2, 20, 3, dtype=torch.float64, requires_grad=True)
+    masks = {"lengths": torch.tensor([20, 2])}
+    with ost.newton("jacobi", iterations=5) as solves:
+        found = outcome(ost.RNN(cell, "parallel"), x, **masks)
+    assert [solve.failed for solve in solves] == [(0,)]
+    assert_near(found, outcome(ost.RNN(cell, "reference"), x, **masks), 1e-11)
+
+
+def outcome(rnn, x, **masks):
+    """Outputs, last state, and the gradients of a loss in inputs and parameters."""
+    y, state = rnn(x, **masks)
+    total = y.square().sum() + sum(leaf.square().sum() for leaf in leaves(state))
+    return [y, *leaves(state), *torch.autograd.grad(total, [x, *rnn.parameters()])]
+
+
+@pytest.mark.parametrize(
     ("step", "init", "reason"),
     [
         (lambda h, x: (h + torch.rand_like(h), h), torch.zeros(2, 4), "draws random numbers"),

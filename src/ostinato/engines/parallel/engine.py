@@ -36,15 +36,13 @@ from ostinato.engines.fused.layout import LowerError
 from ostinato.engines.fused.verify import disagreement, rounding
 from ostinato.engines.parallel.evaluate import Plan, evaluate
 from ostinato.engines.parallel.expected import History, expected
-from ostinato.engines.parallel.linearise import groups
+from ostinato.engines.parallel.linearise import LARGEST, TOGETHER, groups
 from ostinato.engines.parallel.newton import Solve, UnsolvedError, newton_states
 from ostinato.engines.parallel.options import Newton
 from ostinato.engines.parallel.solves import current
 from ostinato.engines.parallel.system import affine_states
 
 logger = logging.getLogger("ostinato")
-# Elements that depend on each other; a dense A of more columns costs more than it saves.
-_LARGEST = 64
 # Numbers in the Jacobians of one window. On the CPU many passes over them should stay in the cache,
 # and few in memory that is given out again; a device is to be kept busy instead.
 _NUMBERS, _NUMBERS_AFFINE, _NUMBERS_DEVICE = 2**19, 2**22, 2**24
@@ -67,7 +65,7 @@ class Parallel:
         if reason is not None:
             return reason
         plan = self._planned(recurrence)
-        return plan if isinstance(plan, str) else None
+        return plan if isinstance(plan, str) else _too_large(plan)
 
     def _planned(self, recurrence: Recurrence) -> Plan | str:
         device = leaves(recurrence.init)[0].device.type
@@ -116,6 +114,10 @@ class Parallel:
         """Window after window."""
         if plan.obstacle is not None:
             note(plan.obstacle)
+        for said in dict.fromkeys(str(group) for group in plan.groups if group.parted):
+            note(said)
+        if plan.block > LARGEST and torch.is_grad_enabled():
+            note(f"gradient of the states: step by step, as J of {plan.block} elements is not held")
         carry, outputs = recurrence.init, list[Any]()
         options = Newton() if plan.affine else current()
         options.check(recurrence)
@@ -165,7 +167,8 @@ class Parallel:
         good, bad = (rows.nonzero()[:, 0] for rows in (~failed, failed))
         # The rows that were accepted are accepted again, and get their gradient from themselves
         # alone: in the others a derivative may be no number.
-        again = replace(options.to_exact(), guess=lambda _: [h[:, good] for h in states])
+        options = options if plan.block > LARGEST else options.to_exact()
+        again = replace(options, guess=lambda _: [h[:, good] for h in states])
         found = self._solved(plan, _rows(part, good), again, solves)
         rest = self._next(part).run(_rows(part, bad))
         back = torch.cat([good, bad]).argsort()
@@ -200,6 +203,9 @@ def _windows(plan: Plan, recurrence: Recurrence, size: int | None) -> Iterator[s
     states = leaves(recurrence.init)
     # Kernels hold no Jacobians in memory.
     passes = 1 if plan.lowered else max(group.passes for group in plan.groups)
+    if plan.block > LARGEST:
+        # Of J no more is there at once.
+        passes = min(passes, TOGETHER)
     each = sum(map(torch.numel, states)) * passes
     most = _NUMBERS_AFFINE if plan.affine else _NUMBERS
     most = most if states[0].device.type == "cpu" else _NUMBERS_DEVICE
@@ -272,17 +278,29 @@ def _plan(recurrence: Recurrence) -> Plan | str:
     widen(parts.core)
     plan = Plan(fission, parts, _tangent(parts, recurrence), groups(found), found.affine)
     plan = _on_device(plan, recurrence)
-    size = max(group.block for group in plan.groups)
-    if size > _LARGEST:
-        return f"{size} elements of the state depend on each other; up to {_LARGEST} are solved"
+    reason = _too_large(plan) if plan.affine else None
+    if reason is not None:
+        return reason
+    # Of so few steps any method finds the states, and this one needs no J.
+    options = Newton() if plan.block <= LARGEST else Newton("jacobi", unsolved="warn")
     tensors = list(traced.constants.values())
-    solve = affine_states if found.affine else partial(newton_states, options=Newton(), solves=[])
+    solve = affine_states if found.affine else partial(newton_states, options=options, solves=[])
     try:
         run = partial(evaluate, plan, solve=solve)
         return disagreement(recurrence, tensors, run, rounding(traced)) or plan
     except OstinatoError as error:
         # Whoever runs the step will say so too.
         return f"the step breaks its contract: {error}"
+    except LowerError as error:
+        return f"no step can be taken out of all: {error}"
+
+
+def _too_large(plan: Plan) -> str | None:
+    """Why there is no A of so many elements, or None."""
+    if plan.block <= LARGEST or (not plan.affine and current().jacobian.pointwise):
+        return None
+    reason = f"{plan.block} elements of the state depend on each other; up to {LARGEST} are solved"
+    return reason if plan.affine else f"{reason}, any number by ost.newton('quasi')"
 
 
 def _on_device(plan: Plan, recurrence: Recurrence) -> Plan:

@@ -15,6 +15,7 @@ from ostinato.compiler.widen import wide
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.sequence import zero_padding
 from ostinato.core.state import State, leaves, map_state
+from ostinato.engines.fused.layout import from_rows, to_rows
 from ostinato.engines.parallel.full_precision import full_precision
 from ostinato.engines.parallel.linearise import Core, Group
 from ostinato.engines.parallel.system import System
@@ -47,6 +48,11 @@ class Plan:
     affine: bool
     lowered: tuple[Lowered, ...] = ()
     obstacle: str | None = None
+
+    @property
+    def block(self) -> int:
+        """Elements of the largest unit of the state, which depend on each other."""
+        return max(group.block for group in self.groups)
 
     def kernels(
         self, recurrence: Recurrence, fed: Sequence[Tensor], constants: Sequence[Tensor]
@@ -87,9 +93,15 @@ def evaluate(
     solved = replace(recurrence, init=init, fresh=fresh)
     wide_fed, wide_constants = list(map(wide, fed)), list(map(wide, constants))
     given = (*wide_fed, *wide_constants)
+
+    def step(t: int, carry: Sequence[Tensor]) -> list[Tensor]:
+        pairs = zip(fission.inputs, wide_fed, strict=True)
+        here = [from_rows(to_rows(v, n, steps, rows)[t], n, rows) for n, v in pairs]
+        return plan.stages.core(rows, *carry, *here, *wide_constants)[: len(carry)]  # type: ignore[no-any-return]
+
     core = bind(given)
     kernels = plan.kernels(solved, fed, constants)
-    system = System(core, plan.groups, solved, kernels, given, bind)
+    system = System(core, plan.groups, solved, kernels, given, bind, step)
     with full_precision(system.init[0]):
         states = solve(system)
     exports = _exports(fission, core, states, system.before(states))

@@ -18,7 +18,9 @@ from ostinato.compiler.structure import Coupling, Pattern, Structure
 from ostinato.engines.parallel.affine_map import Form, Matrices, Pointwise
 
 # Directions along which the core is differentiated at once.
-_TOGETHER = 16
+TOGETHER = 16
+# Elements that depend on each other; an A of more columns costs more than it saves.
+LARGEST = 64
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,11 @@ class Group:
         return self.block > len(self.leaves)
 
     @property
+    def parted(self) -> bool:
+        """Whether A is smaller than such elements would make it, were there no units."""
+        return self.alike or (self.dense and self.heads * self.columns > 1)
+
+    @property
     def form(self) -> Form:
         """What A is."""
         return Matrices() if self.block > 1 else Pointwise()
@@ -96,6 +103,11 @@ class Group:
     def passes(self) -> int:
         """How many derivatives have to be taken; alike columns are moved each its own way."""
         return -(-self.block // self.columns) if self.alike else self.block
+
+    def __str__(self) -> str:
+        units = f"{self.heads} × " if self.heads > 1 else ""
+        shared = f", one for {'' if self.alike else 'each of '}{self.columns} columns"
+        return f"A: {units}{self.block}×{self.block}{shared * (self.columns > 1)}"
 
     def gather(self, values: Sequence[Tensor]) -> Tensor:
         """These leaves (..., elements) of all as one state (..., units, S), or (..., units)."""
@@ -236,7 +248,7 @@ def _columns(
 
     # The new carry is the same along all directions, which torch's types do not know of.
     together = torch.func.vmap(push, out_dims=(None, 0))  # type: ignore[arg-type]
-    directions = [each.split(_TOGETHER) for each in group.directions(carry)]  # type: ignore[no-untyped-call]
+    directions = [each.split(TOGETHER) for each in group.directions(carry)]  # type: ignore[no-untyped-call]
     for i, part in enumerate(zip(*directions, strict=True)):
         if len(part[0]) == 1:
             new, moved = push(*(each[0] for each in part))

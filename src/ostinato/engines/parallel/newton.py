@@ -11,7 +11,9 @@ every iteration, if all of the correction is made (ω = 1).
 
 Deviations: states are accepted by residual and last correction together, each row of a batch by
 itself; damping shrinks with the residual of a row, unless `shrink` is False; and the gradient takes
-J itself at the solution, whatever the method found the states with.
+J itself at the solution, whatever the method found the states with. Where too many elements depend
+on each other for J, what stands for it finds the states alone, judged by corrections as small as
+residuals, and the gradient takes products with J, step by step.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from ostinato.engines.parallel.implicit import FirstOrder, Flow, Implicit
 from ostinato.engines.parallel.linearise import METHODS, Method
 from ostinato.engines.parallel.options import Newton
 from ostinato.engines.parallel.recurrence import flow_back
+from ostinato.engines.parallel.stepwise import flow_by_steps
 from ostinato.engines.parallel.system import Maps, System
 
 if TYPE_CHECKING:
@@ -137,9 +140,12 @@ class UnsolvedError(EngineError):
 
 @torch.no_grad()
 def iterate(system: System, options: Newton) -> tuple[list[Tensor], Maps, Solve]:
-    """States (T, B, ...) of a system as near as they come, J and f there, and how near that is."""
+    """States (T, B, ...) of a system as near as they come, J and f there, and how near that is.
+
+    Where J is too large, what stands for it.
+    """
     guess = states = _guess(system, options)
-    progress = _Progress(options, guess[0])
+    progress = _Progress(options, guess[0], _CORRECTION if system.holds_matrices else 1)
     while True:
         before = system.before(states)
         maps = system.linearise(before, options.jacobian)
@@ -149,8 +155,9 @@ def iterate(system: System, options: Newton) -> tuple[list[Tensor], Maps, Solve]
         new = _step(system, states, before, maps, options, gap.amax(0))
         change = _largest(new, states, scales).amax(0)
         stays = progress.note(gap.amax(0), change, _solved(system, gap <= progress.tolerance))
-        if stays.all() and (options.exact or not progress.converged.any()):
-            maps = maps if options.exact else system.linearise(before)
+        whole = options.exact or not system.holds_matrices
+        if stays.all() and (whole or not progress.converged.any()):
+            maps = maps if whole else system.linearise(before)
             return states, maps, progress.solve(system.recurrence)
         if stays.all():
             # Only a full step tells how far off the states are, and has the gradient's J.
@@ -181,6 +188,9 @@ def newton_states(system: System, options: Newton, solves: list[Solve]) -> list[
     found, maps, solve = iterate(system, options)
     _accept(solve, found, options, solves)
     before = [h.detach() for h in system.before(found)]
+    if not system.holds_matrices:
+        assert system.step is not None
+        return _linked(system, found, partial(flow_by_steps, system.step, system.recurrence))
     if options.recompute:
         with torch.no_grad():
             states = system.solve(_offsets(system, before, maps, METHODS["full"]))
@@ -340,10 +350,12 @@ class _Progress:
     Args:
         options: of the method.
         states: like those of a leaf (T, B, ...).
+        correction: how many times as large as a residual the last correction may be.
     """
 
-    def __init__(self, options: Newton, states: Tensor) -> None:
+    def __init__(self, options: Newton, states: Tensor, correction: int = _CORRECTION) -> None:
         self.tolerance = options.tolerance or TOLERANCE[states.dtype]
+        self.correction = correction * self.tolerance
         self.most, self.residuals = options.iterations, list[float]()
         rows = states.shape[1]
         self.best = self.begin = torch.full((rows,), math.inf)
@@ -372,7 +384,7 @@ class _Progress:
         self.since = torch.where(better, 0, self.since + 1)
         self.best = torch.minimum(self.best, residual)
         self.longest = torch.maximum(self.longest, solved)
-        near = (residual <= self.tolerance) & (correction <= _CORRECTION * self.tolerance)
+        near = (residual <= self.tolerance) & (correction <= self.correction)
         self.converged = self.converged | (near & ~self.lost)
         hopeless = (self.since >= _PATIENCE) | (len(self.residuals) > self.most)
         self.lost = self.lost | (hopeless & ~self.converged)

@@ -18,8 +18,9 @@ from ostinato.core.state import leaves, map_state, rows_like
 from ostinato.engines.parallel.affine import steer
 from ostinato.engines.parallel.affine_map import Form, Pointwise
 from ostinato.engines.parallel.course import Course
-from ostinato.engines.parallel.linearise import METHODS, Core, Group, Method, linearise
+from ostinato.engines.parallel.linearise import LARGEST, METHODS, Core, Group, Method, linearise
 from ostinato.engines.parallel.recurrence import described, recur, transformed
+from ostinato.engines.parallel.stepwise import Step
 
 if TYPE_CHECKING:
     # What generates code is loaded where there is a device.
@@ -40,6 +41,7 @@ class System:
         kernels: generated code that finds the states, of each group, where there is some.
         given: what the core reads besides its carry.
         bind: the core that reads other tensors instead.
+        step: a single step of the core.
     """
 
     core: Core
@@ -48,6 +50,12 @@ class System:
     kernels: tuple[Kernels, ...] = ()
     given: tuple[Tensor, ...] = ()
     bind: Callable[[Sequence[Tensor]], Core] | None = None
+    step: Step | None = None
+
+    @property
+    def holds_matrices(self) -> bool:
+        """Whether no unit is too large for the matrix A of all its elements."""
+        return all(group.block <= LARGEST for group in self.groups)
 
     @property
     def init(self) -> list[Tensor]:
