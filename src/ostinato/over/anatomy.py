@@ -66,6 +66,8 @@ class Anatomy:
                         "old": old,
                         "pattern": coupling.pattern.value,
                         "heads": coupling.heads,
+                        "columns": coupling.columns,
+                        "alike": coupling.alike,
                         "block": list(coupling.block),
                         "degree": coupling.degree.name.lower(),
                     }

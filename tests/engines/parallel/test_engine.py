@@ -102,7 +102,6 @@ def test_too_many_elements_that_depend_on_each_other_are_declined():
     [
         ("GRU", 72, 12, "A: 12 × 6×6"),
         ("GatedDeltaNet", 12, 2, "A: 2 × 6×6, one for 6 columns"),
-        ("GatedLinearAttention", 8, 2, "A: 4 × 1×1, one for 4 columns"),
     ],
 )
 def test_heads_and_columns_are_solved_apart(name, units, heads, said):

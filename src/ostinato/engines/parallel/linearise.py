@@ -92,7 +92,7 @@ class Group:
     @property
     def parted(self) -> bool:
         """Whether A is smaller than such elements would make it, were there no units."""
-        return self.alike or (self.dense and self.heads * self.columns > 1)
+        return self.dense and self.heads * self.columns > 1
 
     @property
     def form(self) -> Form:
@@ -190,12 +190,12 @@ def _group(leaves: tuple[int, ...], sizes: tuple[int, ...], inside: Sequence[Cou
     kept = [each for each in inside if each.pattern is not Pattern.NONE]
     # Element by element, any units are apart whose leaves have one size.
     meeting = [each for each in kept if each.pattern is not Pattern.ELEMENTWISE]
-    alike = math.gcd(*(each.alike for each in kept))
-    if meeting:
-        heads, columns = (math.gcd(*(getattr(e, n) for e in meeting)) for n in ("heads", "columns"))
-        return Group(leaves, sizes, heads, columns, columns > 1 and alike % columns == 0)
-    columns = max(alike, 1)
-    return Group(leaves, sizes, sizes[0] // columns, columns, columns > 1)
+    if not meeting:
+        # Factors that are repeated for all columns are read faster than those that are shared.
+        return Group(leaves, sizes, sizes[0])
+    heads, columns = (math.gcd(*(getattr(e, n) for e in meeting)) for n in ("heads", "columns"))
+    alike = columns > 1 and all(each.alike % columns == 0 for each in kept)
+    return Group(leaves, sizes, heads, columns, alike)
 
 
 def linearise(

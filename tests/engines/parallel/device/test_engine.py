@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import ostinato as ost
+from ostinato.cells import make_cell
 from ostinato.core.state import leaves
 
 from ..loop import assert_near, masks
@@ -36,6 +37,11 @@ def compare(cell, steps, rows=3, **options):
 def test_affine_steps(name, reverse, which, in_parts):
     in_parts(9 if reverse else 3)
     compare(AFFINE[name](), 5, reverse=reverse, **masks(which, 5))
+
+
+def test_a_matrix_for_many_columns(in_parts):
+    in_parts(3)
+    compare(make_cell("GatedDeltaNet", 3, 6, heads=2, key_size=2), 5, **masks("both", 5))
 
 
 class Turned(Affine):
