@@ -46,7 +46,9 @@ def newton(
     Args:
         method: "full" takes the Jacobian of the step, whose structure is read off its graph;
             "quasi" its diagonal: cheaper scans, more of them; "picard" 1 and "jacobi" 0 instead:
-            no derivative at all, up to as many iterations as steps.
+            no derivative at all, up to as many iterations as steps. Where more than 64 elements
+            depend on each other only these three can be taken, and the gradient of the states
+            goes back step by step.
         scale: α, a factor of what stands for the Jacobian; below 1 it damps.
         relaxation: ω, the share of every correction that is made: h + ω (h' − h).
         damping: λ = 1/σ² of a trust region that keeps states near those of the iteration before
