@@ -52,6 +52,8 @@ def test_the_parts_are_plain_data_too():
             "old": "state",
             "pattern": "dense",
             "heads": 1,
+            "columns": 1,
+            "alike": 1,
             "block": [4, 4],
             "degree": "nonlinear",
         }

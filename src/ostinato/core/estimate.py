@@ -6,6 +6,7 @@ a device has more ways to be fast, and which is best depends on T and B.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -23,13 +24,16 @@ class Estimate:
     Attributes:
         microseconds: with its gradient, if one is wanted.
         origin: where the numbers come from that it is computed by.
+        measured: what was measured besides, in words.
     """
 
     microseconds: float
     origin: str
+    measured: str | None = None
 
     def __str__(self) -> str:
-        return f"about {self.microseconds:,.0f} µs"
+        measured = f", {self.measured}" if self.measured else ""
+        return f"about {self.microseconds:,.0f} µs{measured}"
 
 
 @runtime_checkable
@@ -38,6 +42,22 @@ class Estimating(Protocol):
 
     def estimate(self, recurrence: Recurrence) -> Estimate | None:
         """The time of a recurrence that it does not decline; None: not known."""
+
+
+@runtime_checkable
+class Contesting(Protocol):
+    """An engine whose estimate is to be compared with another engine by the clock."""
+
+    def faster(
+        self, recurrence: Recurrence, rival: str, estimates: Mapping[str, Estimate]
+    ) -> bool | None:
+        """Whether it is faster than the rival, as measured; None: estimates decide.
+
+        Args:
+            recurrence: what both engines take.
+            rival: the other engine of the best estimate.
+            estimates: of both.
+        """
 
 
 def at(state: State) -> AbstractContextManager[object]:

@@ -6,14 +6,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, Protocol
 
 import torch
 
 from ostinato.core.errors import EngineError, nearest
-from ostinato.core.estimate import Estimate, Estimating, at, on_device
+from ostinato.core.estimate import Contesting, Estimate, Estimating, at, on_device
 from ostinato.core.form import FormDecision
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.state import State
@@ -193,8 +193,27 @@ def _fastest_first(
     last = names.index("reference")
     able = [name for name in names[:last] if name in estimates]
     able.sort(key=lambda name: estimates[name].microseconds)
-    yield from able
+    yield from _settled(known, recurrence, able, estimates)
     yield from (name for name in names if name not in able)
+
+
+def _settled(
+    known: dict[str, Engine],
+    recurrence: Recurrence,
+    able: list[str],
+    estimates: dict[str, Estimate],
+) -> list[str]:
+    """Names by rising estimates, unless an engine that contests them has a clock to go by."""
+    for name in able:
+        engine, others = known[name], [other for other in able if other != name]
+        if others and isinstance(engine, Contesting):
+            faster = engine.faster(recurrence, others[0], estimates)
+            if faster is not None:
+                told = f"measured to be {'faster' if faster else 'slower'} than {others[0]}"
+                estimates[name] = replace(estimates[name], measured=told)
+                others.insert(0 if faster else 1, name)
+                return others
+    return able
 
 
 def decide(recurrence: Recurrence, requested: str) -> Decision:

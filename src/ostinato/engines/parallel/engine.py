@@ -8,7 +8,7 @@ on another engine.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -34,6 +34,7 @@ from ostinato.engines import tuned
 from ostinato.engines.autocast import autocast_inside
 from ostinato.engines.fused.layout import LowerError
 from ostinato.engines.fused.verify import disagreement, rounding
+from ostinato.engines.parallel import contest
 from ostinato.engines.parallel.evaluate import Plan, evaluate
 from ostinato.engines.parallel.expected import History, expected
 from ostinato.engines.parallel.linearise import LARGEST, TOGETHER, groups
@@ -100,6 +101,20 @@ class Parallel:
         assert isinstance(plan, Plan)
         iterations = 1.0 if plan.affine else self._history.iterations(recurrence, plan)
         return None if iterations is None else expected(plan, recurrence, iterations)
+
+    def faster(
+        self, recurrence: Recurrence, rival: str, estimates: Mapping[str, Estimate]
+    ) -> bool | None:
+        """Whether Newton's method is, where estimates are near each other."""
+        plan = self._planned(recurrence)
+        assert isinstance(plan, Plan)
+        iterations = self._history.iterations(recurrence, plan)
+        times = {name: estimates[name].microseconds for name in (self.name, rival)}
+        near = max(times.values()) <= contest.CLOSE * min(times.values())
+        if plan.affine or iterations is None or not near or current() != Newton():
+            return None
+        candidates = {name: engines()[name] for name in sorted(times, key=times.__getitem__)}
+        return contest.winner(plan, recurrence, candidates, iterations) == self.name
 
     def run(self, recurrence: Recurrence) -> tuple[State, Any]:
         """The last carry and the outputs, leaves (T, ...)."""
