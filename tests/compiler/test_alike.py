@@ -127,5 +127,5 @@ def test_what_is_claimed_of_random_steps_holds_of_their_jacobians():
     torch.manual_seed(0)
     random = Random(0)
     h, x = (torch.randn(1, *shape, dtype=torch.float64) for shape in ((K, V), (K,)))
-    claims = sum(check(drawn(random), h, x) for _ in range(60))
-    assert 20 < claims < 60
+    claims = sum(check(drawn(random), h, x) for _ in range(30))
+    assert 10 < claims < 30
