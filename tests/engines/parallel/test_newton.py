@@ -215,6 +215,22 @@ def test_windows():
     assert [s.first for s in solves] == [24, 16, 8, 0]
 
 
+def test_a_trace_has_the_states_of_every_iteration():
+    cell, x = CELLS["LSTM"]().double(), torch.randn(2, 12, 3, dtype=torch.float64)
+    with torch.no_grad(), ost.newton("quasi", trace=True) as solves:
+        found = ost.RNN(cell, "parallel")(x, return_states=True)[2]
+    trace = [[leaf.transpose(0, 1) for leaf in states] for states in solves[0].trace]
+    assert len(trace) == len(solves[0].residuals)
+    assert_near(trace[-1], found, 1e-10)
+    for k, states in enumerate(trace):
+        # One more step is exact after every iteration.
+        assert_near([h[:, : k + 1] for h in states], [h[:, : k + 1] for h in found], 1e-10)
+    assert float((trace[0][0] - found[0]).abs().max()) > 1e-3
+    with ost.newton() as solves:
+        ost.RNN(cell, "parallel")(x)
+    assert solves[0].trace == ()
+
+
 def test_a_guess_saves_iterations():
     cell = make_cell("GRU", 3, 4).double()
     x = torch.randn(2, 40, 3, dtype=torch.float64)

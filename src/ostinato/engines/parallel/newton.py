@@ -20,17 +20,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from ostinato.core.errors import EngineError
 from ostinato.core.recurrence import Recurrence
-from ostinato.core.state import rows_like
+from ostinato.core.state import State, rows_like
 from ostinato.engines.parallel.damped import damped
 from ostinato.engines.parallel.implicit import FirstOrder, Flow, Implicit
 from ostinato.engines.parallel.linearise import METHODS, Method
@@ -79,6 +80,8 @@ class Solve:
         engine: the engine that evaluated these instead.
         form: generated code that ran the iterations, in words.
         measure: what `residuals` are, if they are something else.
+        trace: the states at the guess and after each iteration, leaves (T, B, ...), if they were
+            asked for.
     """
 
     outcome: Outcome
@@ -90,6 +93,7 @@ class Solve:
     engine: str | None = None
     form: str | None = None
     measure: str = "residual"
+    trace: tuple[State, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def iterations(self) -> int:
@@ -146,7 +150,10 @@ def iterate(system: System, options: Newton) -> tuple[list[Tensor], Maps, Solve]
     """
     guess = states = _guess(system, options)
     progress = _Progress(options, guess[0], _CORRECTION if system.holds_matrices else 1)
+    trace, spec = list[State](), pytree.tree_structure(system.recurrence.init)
     while True:
+        if options.trace:
+            trace.append(pytree.tree_unflatten(states, spec))
         before = system.before(states)
         maps = system.linearise(before, options.jacobian)
         scales = _scales(system, before, states)
@@ -158,7 +165,7 @@ def iterate(system: System, options: Newton) -> tuple[list[Tensor], Maps, Solve]
         whole = options.exact or not system.holds_matrices
         if stays.all() and (whole or not progress.converged.any()):
             maps = maps if whole else system.linearise(before)
-            return states, maps, progress.solve(system.recurrence)
+            return states, maps, progress.solve(system.recurrence, trace=tuple(trace))
         if stays.all():
             # Only a full step tells how far off the states are, and has the gradient's J.
             options = options.to_exact()
@@ -183,7 +190,8 @@ def newton_states(system: System, options: Newton, solves: list[Solve]) -> list[
     Raises:
         UnsolvedError: if the states of a row are not accepted, and not to be kept all the same.
     """
-    if system.kernels and options.exact:
+    # Generated code keeps no states but the last.
+    if system.kernels and options.exact and not options.trace:
         return _states_of_kernels(system, options, solves)
     found, maps, solve = iterate(system, options)
     _accept(solve, found, options, solves)
@@ -394,7 +402,9 @@ class _Progress:
         """Go on with the rows that have converged, by another method."""
         self.converged, self.since = torch.zeros_like(self.converged), 0 * self.since
 
-    def solve(self, recurrence: Recurrence, form: str | None = None) -> Solve:
+    def solve(
+        self, recurrence: Recurrence, form: str | None = None, trace: tuple[State, ...] = ()
+    ) -> Solve:
         """How it ended, when it did."""
         failed = tuple(self.lost.nonzero()[:, 0].tolist())
         return Solve(
@@ -405,6 +415,7 @@ class _Progress:
             rows=len(self.lost),
             failed=failed,
             form=form,
+            trace=trace,
         )
 
     def _outcome(self) -> Outcome:

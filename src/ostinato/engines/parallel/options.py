@@ -47,6 +47,7 @@ class Newton:
             gives those of a window; None: f(init, x_t).
         unsolved: what becomes of rows that are not solved: "sequential", "warn" or "error".
         recompute: whether J is found again for the gradient, in place of being kept.
+        trace: whether the states after every iteration are kept.
     """
 
     method: str = "full"
@@ -61,6 +62,7 @@ class Newton:
     guess: State | Callable[[Recurrence], State] | None = None
     unsolved: str = "sequential"
     recompute: bool = False
+    trace: bool = False
 
     def __post_init__(self) -> None:
         _check_name("Newton's method has no form", self.method, METHODS)

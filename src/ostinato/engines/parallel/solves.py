@@ -30,6 +30,7 @@ def newton(
     guess: State | Callable[[Recurrence], State] | None = None,
     unsolved: str = "sequential",
     recompute: bool = False,
+    trace: bool = False,
 ) -> Iterator[list[Solve]]:
     """Choose how `engine="parallel"` solves nonlinear steps inside the block, and see how it went.
 
@@ -71,6 +72,7 @@ def newton(
             `EngineError`.
         recompute: find the Jacobians again for the gradient instead of keeping those of all
             windows, which are T·B·S² numbers where S elements depend on each other.
+        trace: keep the states after every iteration, `Solve.trace`, to see how it went.
 
     Yields:
         A list that grows by one `Solve` for every window: outcome, iterations, residuals, the
@@ -93,6 +95,7 @@ def newton(
         guess=guess,
         unsolved=unsolved,
         recompute=recompute,
+        trace=trace,
     )
     token = _CURRENT.set(options)
     try:
