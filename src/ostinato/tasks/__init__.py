@@ -27,6 +27,7 @@ _TASKS = {
     "embedded_reber": ("ostinato.tasks.embedded_reber", "EmbeddedReberTask"),
     "adding": ("ostinato.tasks.adding", "AddingTask"),
     "which_process": ("ostinato.tasks.which_process", "WhichProcessTask"),
+    "two_body": ("ostinato.tasks.two_body", "TwoBodyTask"),
     "first_segments": ("ostinato.tasks.first_segments", "FirstSegmentsTask"),
     "parity": ("ostinato.tasks.parity", "ParityTask"),
     "running_parity": ("ostinato.tasks.running_parity", "RunningParityTask"),
