@@ -44,7 +44,7 @@ from ostinato.experiments.deer_networks import (
 )
 from ostinato.experiments.deer_training import accuracy, long_task, train, train_by_newton
 from ostinato.experiments.experiment import Claim, Curve, Experiment, Measurement, Panel, Track
-from ostinato.experiments.stopwatch import seconds
+from ostinato.experiments.time_ratio import time_ratio
 from ostinato.over.time import RNN
 from ostinato.tasks.task import Symbols
 
@@ -190,8 +190,8 @@ def speed(scale: Scale) -> tuple[Values, Mapping[str, Sequence[float]]]:
     for size in _SIZES:
         cell, x = GRUCell(size, size), torch.randn(1, scale.timed_steps, size)
         by_newton = _run(cell, x, "parallel")
-        loop.append(_ratio(_run(cell, x, "reference"), by_newton, scale.repeats))
-        generated.append(_ratio(_run(cell, x, "auto"), by_newton, scale.repeats))
+        loop.append(time_ratio(_run(cell, x, "reference"), by_newton, scale.repeats))
+        generated.append(time_ratio(_run(cell, x, "auto"), by_newton, scale.repeats))
     return {
         SPEED: loop[0],
         FALL: loop[0] / loop[-1],
@@ -249,12 +249,6 @@ def _run(cell: GRUCell, x: torch.Tensor, engine: str) -> Callable[[], object]:
             return rnn(x)
 
     return forward
-
-
-def _ratio(above: Callable[[], object], below: Callable[[], object], repeats: int) -> float:
-    """Time over time, measured in turn; the median."""
-    above(), below()
-    return median(seconds(above) / seconds(below) for _ in range(repeats))
 
 
 def _marks(scale: Scale) -> list[int]:

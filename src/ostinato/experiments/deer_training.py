@@ -50,17 +50,24 @@ class Classifier(nn.Module):
 
 def train(task: Task, hidden: int, engine: str, updates: int) -> tuple[Classifier, list[float]]:
     """Train from torch's random state; the classifier and the loss of every update."""
-    model, losses = Classifier(task, hidden, engine), list[float]()
-    optimizer = torch.optim.Adam(model.parameters(), _RATE)
+    model = Classifier(task, hidden, engine)
+    return model, learn(model, task, updates)
+
+
+def learn(
+    model: nn.Module, task: Task, updates: int, rate: float = _RATE, rows: int = _BATCH
+) -> list[float]:
+    """Train what gives logits for inputs by Adam; the loss of every update."""
+    optimizer, losses = torch.optim.Adam(model.parameters(), rate), list[float]()
     for step in range(updates):
-        batch = task.batch(step, _BATCH)
+        batch = task.batch(step, rows)
         loss = F.cross_entropy(model(batch.inputs), batch.targets)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         losses.append(loss.item())
-    return model, losses
+    return losses
 
 
 def train_by_newton(task: Task, hidden: int, updates: int) -> tuple[Classifier, list[float], float]:
@@ -71,7 +78,7 @@ def train_by_newton(task: Task, hidden: int, updates: int) -> tuple[Classifier, 
 
 
 @torch.no_grad()
-def accuracy(model: Classifier, task: Task) -> float:
+def accuracy(model: nn.Module, task: Task) -> float:
     """Percent right in the split "test"."""
     scores = [task.score(model(b.inputs), b) for b in task.held_out("test", 50)]
     return 100 * sum(right for right, _ in scores) / sum(count for _, count in scores)

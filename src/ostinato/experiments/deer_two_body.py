@@ -19,12 +19,11 @@ does not learn how bodies move, only that they attract each other.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import fmean, median
+from statistics import fmean
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +33,7 @@ from ostinato.engines.parallel.guesses import Guesses
 from ostinato.engines.parallel.ode import solve_ode
 from ostinato.engines.parallel.solves import newton
 from ostinato.experiments.experiment import Claim, Curve, Measurement, Panel, Track
+from ostinato.experiments.time_ratio import time_ratio
 from ostinato.over.time import RNN
 from ostinato.tasks.seeds import generator_at
 from ostinato.tasks.split import epoch_rows
@@ -259,21 +259,11 @@ def _finer(field: Hamiltonian, init: Tensor, size: Size) -> float:
 
 
 def _faster(field: Hamiltonian, states: Tensor, times: Tensor, size: Size) -> float:
-    """The time of loss and gradient in a loop over that of Newton's method, in turn; the median."""
-    rows, warm = torch.arange(BATCH), WarmStart()
-    loop = by_steps("reference")
-    # What the first solve finds is the guess of those that are timed.
-    _seconds(field, warm, states, times, rows)
-    return median(
-        _seconds(field, loop, states, times, rows) / _seconds(field, warm, states, times, rows)
-        for _ in range(size.repeats)
-    )
+    """The time of loss and gradient in a loop over that of Newton's method."""
+    rows = torch.arange(BATCH)
 
+    def update(solver: Solver) -> Callable[[], None]:
+        return lambda: torch.autograd.backward(_loss(field, solver, states[:, rows], times, rows))
 
-def _seconds(
-    field: Hamiltonian, solver: Solver, states: Tensor, times: Tensor, rows: Tensor
-) -> float:
-    begin = time.perf_counter()
-    loss = _loss(field, solver, states[:, rows], times, rows)
-    torch.autograd.backward(loss)
-    return time.perf_counter() - begin
+    # What the pass that is not counted finds is the guess of those that are.
+    return time_ratio(update(by_steps("reference")), update(WarmStart()), size.repeats)
