@@ -28,14 +28,14 @@ from ostinato.experiments.experiment import Claim, Curve, Measurement, Panel, Tr
 from ostinato.over.time import RNN
 from ostinato.wrap.runge_kutta import RungeKutta
 
-SOLVED = Claim("Lorenz-96, T = 1,000: methods that solve it, of 4", "4 (figure)", at_least=4)
-EXACT = Claim("the same: mean absolute error of what they find", "0 (figure)", at_most=1e-6)
+SOLVED = Claim("Lorenz-96: methods that solve it, of 4", "4 (figure)", at_least=4)
+EXACT = Claim("Lorenz-96: mean absolute error of what they find", "0 (figure)", at_most=1e-6)
 BOUNDED = Claim(
-    "the same: log₁₀ of the largest iterate, the tamer undamped method less the wilder damped",
+    "Lorenz-96: log₁₀ of the largest iterate, the tamer undamped method less the wilder damped",
     "large (figure)",
     at_least=2,
 )
-HALF = Claim("the same: Newton's method, iterations over steps", "below 0.5 (figure)", at_most=0.5)
+HALF = Claim("Lorenz-96: Newton's method, iterations over steps", "below 0.5 (figure)", at_most=0.5)
 CLAIMS = (SOLVED, EXACT, BOUNDED, HALF)
 
 SIZE, FORCING, DELTA = 5, 8.0, 0.01

@@ -34,19 +34,19 @@ ALIKE = Claim(
     "same curve",
     at_most=0.05,
 )
-SOLVED = Claim("the same: windows of training that Newton solved (%)", "all", at_least=90)
+SOLVED = Claim("stack of GRUs: windows of training that Newton solved (%)", "all", at_least=90)
 ABOVE = Claim(
-    "the same: test accuracy above chance (points)",
+    "stack of GRUs: test accuracy above chance (points)",
     "68 (88 % of 5 classes, EigenWorms)",
     at_least=10,
 )
 QUASI = Claim(
-    "the same, trained by the diagonal: test accuracy less that by Newton (points)",
+    "stack of GRUs, trained by the diagonal: test accuracy less that by Newton (points)",
     "0 (figure)",
     at_least=-2,
     at_most=2,
 )
-QUASI_SOLVED = Claim("the same: windows of training that it solved (%)", "all", at_least=90)
+QUASI_SOLVED = Claim("stack of GRUs: windows of training that it solved (%)", "all", at_least=90)
 CLAIMS = (ALIKE, SOLVED, ABOVE, QUASI, QUASI_SOLVED)
 
 

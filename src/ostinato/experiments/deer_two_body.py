@@ -46,22 +46,22 @@ LEARNED = Claim(
     at_most=0.7,
 )
 SAME = Claim(
-    "the same, trained step by step: largest difference of the losses over the first loss",
+    "two bodies, trained step by step: largest difference of the losses over the first loss",
     "same curve",
     at_most=0.02,
 )
 WARM = Claim(
-    "the same: iterations from the start at rest over those from the last trajectory",
+    "two bodies: iterations from the start at rest over those from the last trajectory",
     "none said",
     at_least=1.2,
 )
 LONG = Claim(
-    "the same, trained: iterations at ten times as many points over those before",
+    "two bodies, trained: iterations at ten times as many points over those before",
     "few",
     at_most=1.5,
 )
 FASTER = Claim(
-    "the same: time of an update step by step, eager torch, over that of Newton's method",
+    "two bodies: time of an update step by step, eager torch, over that of Newton's method",
     "11 or more (GPU, 2 weeks over 1 day)",
     at_least=2,
 )
