@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 
 import torch
@@ -45,15 +46,7 @@ from ostinato.experiments.deer_networks import (
     solve,
 )
 from ostinato.experiments.deer_training import accuracy, long_task, train, train_by_newton
-from ostinato.experiments.experiment import (
-    Claim,
-    Curve,
-    Experiment,
-    Measurement,
-    Panel,
-    Track,
-    joined,
-)
+from ostinato.experiments.experiment import Claim, Curve, Experiment, Measurement, Panel, Track
 from ostinato.experiments.time_ratio import time_ratio
 from ostinato.over.time import RNN
 from ostinato.tasks.task import Symbols
@@ -152,6 +145,14 @@ class Scale:
     stack: deer_stack.Size = field(default_factory=deer_stack.Size)
     data: Mapping[str, str | None] = field(default_factory=lambda: {"audio": None, "images": None})
 
+    def __post_init__(self) -> None:
+        audio, images = self.data["audio"], self.data["images"]
+        # Data that cannot be read are told before minutes of measuring, not after.
+        if audio is not None:
+            long_task(audio), deer_stack.real_task(audio)
+        if images is not None:
+            deer_images.image_task(images)
+
 
 Values = Mapping[Claim, float]
 """What one seed measured."""
@@ -159,37 +160,16 @@ Part = Callable[[Scale], tuple[Values, Mapping[str, Sequence[float]]]]
 """Measures some claims from torch's random state, and curves by name."""
 
 
-def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
-    """Measure every part with the seeds 0 … seeds−1."""
-    audio, images = scale.data["audio"], scale.data["images"]
-    # Data that cannot be read are told before minutes of measuring, not after.
-    _ = long_task(audio), deer_stack.real_task(audio), deer_images.image_task(images)
-    return joined(
-        (
-            _networks(scale, seeds, track),
-            deer_lorenz.measure(scale.lorenz, seeds, track),
-            deer_two_body.measure(scale.two_body, seeds, track),
-            deer_images.measure(scale.images, seeds, track, images),
-            deer_stack.measure(scale.stack, seeds, track, audio),
-        )
-    )
-
-
-def _networks(scale: Scale, seeds: int, track: Track) -> Measurement:
-    """The parts of this file."""
-    values: dict[Claim, list[float]] = {claim: [] for claim in _CLAIMS}
-    panels = []
-    for part, (x_label, y_label, x) in _PARTS.items():
-        runs = []
-        for seed in track(range(seeds), y_label):
-            torch.manual_seed(seed)
-            found, curves = part(scale)
-            runs.append(curves)
-            for claim, value in found.items():
-                values[claim].append(value)
-        shared = [Curve(name, x(scale), [run[name] for run in runs]) for name in runs[0]]
-        panels.append(Panel(x_label, y_label, shared))
-    return Measurement(values, panels)
+def measure(name: str, scale: Scale, seeds: int, track: Track) -> Measurement:
+    """Measure a part of this file with the seeds 0 … seeds−1."""
+    part, x_label, y_label, x = _PARTS[name]
+    found = []
+    for seed in track(range(seeds), y_label):
+        torch.manual_seed(seed)
+        found.append(part(scale))
+    values = {claim: [run[claim] for run, _ in found] for claim in found[0][0]}
+    curves = [Curve(each, x(scale), [run[each] for _, run in found]) for each in found[0][1]]
+    return Measurement(values, [Panel(x_label, y_label, curves)])
 
 
 def gains(scale: Scale) -> tuple[Values, Mapping[str, Sequence[float]]]:
@@ -293,23 +273,27 @@ def _followed(found: Solve, at: Sequence[int]) -> list[float]:
     return [found.residuals[min(k, found.iterations)] for k in at]
 
 
-_PARTS: dict[Part, tuple[str, str, Callable[[Scale], Sequence[float]]]] = {
-    gains: ("gain", "iterations", lambda scale: GAINS),
-    speed: ("units", "time over that of Newton's method", lambda scale: _SIZES),
-    sine: ("iteration", "residual", _marks),
-    training: ("update", "loss (nats)", lambda scale: range(scale.updates)),
-}
+def _images(scale: Scale, seeds: int, track: Track) -> Measurement:
+    return deer_images.measure(scale.images, seeds, track, scale.data["images"])
 
-_CLAIMS = (
-    *(SAME, SPAN, EXPONENT, CHAOS, FALLBACK, ORDER, GRADIENT),
-    *(SPEED, FALL, FUSED, DAMPED, SINE, CURVE, SOLVED, ACCURACY),
-)
+
+def _stack(scale: Scale, seeds: int, track: Track) -> Measurement:
+    return deer_stack.measure(scale.stack, seeds, track, scale.data["audio"])
+
+
+_PARTS: dict[str, tuple[Part, str, str, Callable[[Scale], Sequence[float]]]] = {
+    "gains": (gains, "gain", "iterations", lambda scale: GAINS),
+    "speed": (speed, "units", "time over that of Newton's method", lambda scale: _SIZES),
+    "sine": (sine, "iteration", "residual", _marks),
+    "training": (training, "update", "loss (nats)", lambda scale: range(scale.updates)),
+}
 
 EXPERIMENT = Experiment(
     slug="deer",
     title="Newton's method over a whole sequence (DEER), its diagonal and its damping (ELK)",
     claims=(
-        *_CLAIMS,
+        *(SAME, SPAN, EXPONENT, CHAOS, FALLBACK, ORDER, GRADIENT),
+        *(SPEED, FALL, FUSED, DAMPED, SINE, CURVE, SOLVED, ACCURACY),
         *deer_lorenz.CLAIMS,
         *deer_two_body.CLAIMS,
         *deer_images.CLAIMS,
@@ -329,5 +313,11 @@ EXPERIMENT = Experiment(
             stack=deer_stack.Size(10_000, 32, 10_000, 4, width=32, depth=5, rate=1e-3),
         ),
     },
-    measure=measure,
+    measure={
+        **{name: partial(measure, name) for name in _PARTS},
+        "lorenz": lambda scale, *how: deer_lorenz.measure(scale.lorenz, *how),
+        "two_body": lambda scale, *how: deer_two_body.measure(scale.two_body, *how),
+        "images": _images,
+        "stack": _stack,
+    },
 )
