@@ -9,6 +9,7 @@ from ostinato.core.errors import DataError
 from ostinato.experiments import deer, deer_images, deer_lorenz, deer_stack, deer_two_body
 from ostinato.experiments.deer import EXPERIMENT, Scale, rank_correlation
 from ostinato.experiments.experiment import joined, silent
+from ostinato.tasks.which_process import WhichProcessTask
 
 from .completeness import check_complete
 
@@ -38,6 +39,8 @@ def measured():
     with pytest.MonkeyPatch.context() as patch:
         # A step or two of each net: compiling them would take longer than the loop does.
         patch.setattr("ostinato.engines.fused.backend.find_compiler", lambda: None)
+        short = WhichProcessTask(steps=100, held_out_sequences=10)
+        patch.setattr("ostinato.experiments.deer.long_task", lambda data: short)
         return joined(part(TINY, 1, silent) for part in EXPERIMENT.measure.values())
 
 
