@@ -21,7 +21,7 @@ constexpr int64_t PANEL = 4 * LANES;  // columns of a matrix that are multiplied
 
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE vec splat(real x) { return vec{} + x; }
+INLINE vec splat(real x) { return x - vec{}; }
 
 struct Full {  // a whole register
   INLINE vec load(const real* p) { vec v; std::memcpy(&v, p, sizeof v); return v; }
