@@ -4,6 +4,7 @@
 // be zero in triangular factors is left out, by whole groups of rows.
 #pragma once
 #include "prefetch.h"
+#include <algorithm>
 #include <utility>
 
 #if defined(__AVX512F__) || defined(__aarch64__)
@@ -13,68 +14,99 @@ constexpr int64_t GROUP = 3;
 #endif
 
 struct Left { const real* at; int64_t row, column; };  // from one row to the next, from one column to the next
-struct Range { int64_t from, to, columns; };           // of the sum, and how many columns of the result there are
 
-template <int R, int Q>
-static void tile(Left a, Range s, const real* w, int64_t ldw, real* c, int64_t ldc, real old) {
-  vec sums[R][Q] = {};
-  if (old)
-    for (int r = 0; r < R; r++)
-      for (int q = 0; q < Q; q++) sums[r][q] = old * Full{}.load(c + r * ldc + q * LANES);
-  constexpr bool large = R == GROUP && Q == 4;  // in a smaller one lines would wait for one another
-  Lines lines = large ? prefetch.next(w) : Lines{w, w, 0, false};
-  for (int64_t i = s.from; i < s.to; i++) {
-    if (large) lines.ask();
+// A · W over some columns of A; behind it all that was summed so far is multiplied row by row, if there is a factor.
+struct Term { Left a; const real* w; int64_t ldw, from, to; const real* factor = nullptr; };
+
+// What is added up for a group of rows, and of how many columns.
+struct Terms {
+  static constexpr int64_t ALL = INT64_MAX;
+  Term each[3];
+  int64_t count, columns = ALL;
+  Terms(const Term& a, int64_t columns = ALL) : each{a}, count(1), columns(columns) {}
+  Terms(const Term& a, const Term& b) : each{a, b}, count(2) {}
+  Terms(const Term& a, const Term& b, const Term& c) : each{a, b, c}, count(3) {}
+};
+
+struct Result { real* at; int64_t ld, columns; real old = 0; };  // `old` times what stands there is added
+
+template <int R, int Q, bool ASKS>
+INLINE void add(const Term& t, int64_t from, int64_t to, int64_t j, Lines& lines, vec (&sums)[R][Q]) {
+  const real *x = t.a.at + from * t.a.column, *w = t.w + from * t.ldw + j;
+  for (int64_t i = from; i < to; i++, x += t.a.column, w += t.ldw) {
+    if (ASKS) lines.ask();
     vec row[Q];
 #pragma GCC unroll 4
-    for (int q = 0; q < Q; q++) row[q] = Full{}.load(w + i * ldw + q * LANES);
+    for (int q = 0; q < Q; q++) row[q] = Full{}.load(w + q * LANES);
 #pragma GCC unroll 6
     for (int r = 0; r < R; r++) {
-      const vec x = splat(a.at[r * a.row + i * a.column]);
+      const vec number = splat(x[r * t.a.row]);
 #pragma GCC unroll 4
-      for (int q = 0; q < Q; q++) sums[r][q] += x * row[q];
+      for (int q = 0; q < Q; q++) sums[r][q] += number * row[q];
     }
   }
+}
+
+template <int R, int Q, class F>
+INLINE void every(vec (&sums)[R][Q], F f) {
+#pragma GCC unroll 6
   for (int r = 0; r < R; r++)
-    for (int q = 0; q < Q; q++) Full{}.store(c + r * ldc + q * LANES, sums[r][q]);
+#pragma GCC unroll 4
+    for (int q = 0; q < Q; q++) f(sums[r][q], r, q * LANES);
+}
+
+// Columns from j on.
+template <int R, int Q>
+INLINE void tile(const Terms& terms, int64_t j, const Result& c, Prefetch& prefetch) {
+  constexpr bool large = R == GROUP && Q == 4;  // in a smaller one lines would wait for one another
+  vec sums[R][Q] = {};
+  for (int64_t k = 0; k < terms.count; k++) {
+    const Term t = terms.each[k];
+    for (int64_t i = t.from, end; i < t.to; i = end) {
+      Lines own{t.w, 0, t.to}, &lines = large ? prefetch.next(own) : own, here = lines;
+      end = std::min(t.to, i + here.count);
+      add<R, Q, large>(t, i, end, j, here, sums);
+      lines = {here.at, here.step, here.count - (end - i)};
+    }
+    if (t.factor) every(sums, [&](vec& sum, int64_t r, int64_t) { sum *= t.factor[r]; });
+  }
+  real* to = c.at + j;
+  if (c.old) every(sums, [&](vec& sum, int64_t r, int64_t q) { sum += c.old * Full{}.load(to + r * c.ld + q); });
+  every(sums, [&](vec& sum, int64_t r, int64_t q) { Full{}.store(to + r * c.ld + q, sum); });
 }
 
 template <int R>
-static __attribute__((noinline)) void some_columns(Left a, Range s, const real* w, int64_t ldw, real* c, int64_t ldc,
-                                                   real old) {
-  int64_t rest = (s.columns + LANES - 1) / LANES;
-  for (; rest >= 4; rest -= 4, w += PANEL, c += PANEL) tile<R, 4>(a, s, w, ldw, c, ldc, old);
+static __attribute__((noinline)) void some_rows(const Terms& terms, const Result& c, Prefetch& prefetch) {
+  int64_t j = 0, rest = (c.columns + LANES - 1) / LANES;
+  for (; rest >= 4; rest -= 4, j += PANEL) tile<R, 4>(terms, j, c, prefetch);
   switch (rest) {
-    case 3: return tile<R, 3>(a, s, w, ldw, c, ldc, old);
-    case 2: return tile<R, 2>(a, s, w, ldw, c, ldc, old);
-    case 1: return tile<R, 1>(a, s, w, ldw, c, ldc, old);
+    case 3: return tile<R, 3>(terms, j, c, prefetch);
+    case 2: return tile<R, 2>(terms, j, c, prefetch);
+    case 1: return tile<R, 1>(terms, j, c, prefetch);
   }
 }
 
-// C = old · C + A · W; range(first, end) says for a group of rows what is not zero. Where old is 0, C is not read.
-template <class F>
-static void product(int64_t rows, Left a, const real* w, int64_t ldw, real* c, int64_t ldc, real old, F range) {
-  for (int64_t i = 0; i < rows;) {
-    const int64_t size = rows - i < GROUP ? rows - i : GROUP;
-    const Left here{a.at + i * a.row, a.row, a.column};
-    const Range s = range(i, i + size);
-    real* to = c + i * ldc;
-    switch (size) {
-      case 6: some_columns<6>(here, s, w, ldw, to, ldc, old); break;
-      case 5: some_columns<5>(here, s, w, ldw, to, ldc, old); break;
-      case 4: some_columns<4>(here, s, w, ldw, to, ldc, old); break;
-      case 3: some_columns<3>(here, s, w, ldw, to, ldc, old); break;
-      case 2: some_columns<2>(here, s, w, ldw, to, ldc, old); break;
-      default: some_columns<1>(here, s, w, ldw, to, ldc, old);
+struct Products {
+  Prefetch prefetch;  // outside it would have to be found for each product, where registers are scarce
+
+  // Rows in groups: of(first, end) says what is added up for one.
+  template <class F>
+  void product(int64_t rows, Result c, F of) {
+    for (int64_t i = 0, end; i < rows; i = end) {
+      end = std::min(i + GROUP, rows);
+      const Terms terms = of(i, end);
+      const Result here{c.at + i * c.ld, c.ld, std::min(c.columns, terms.columns), c.old};
+      switch (end - i) {
+        case 6: some_rows<6>(terms, here, prefetch); break;
+        case 5: some_rows<5>(terms, here, prefetch); break;
+        case 4: some_rows<4>(terms, here, prefetch); break;
+        case 3: some_rows<3>(terms, here, prefetch); break;
+        case 2: some_rows<2>(terms, here, prefetch); break;
+        default: some_rows<1>(terms, here, prefetch);
+      }
     }
-    i += size;
   }
-}
-
-static inline void product(int64_t rows, Left a, const real* w, int64_t ldw, real* c, int64_t ldc, real old,
-                           Range all) {
-  product(rows, a, w, ldw, c, ldc, old, [&](int64_t, int64_t) { return all; });
-}
+};
 
 // The first n lanes, then zeros.
 INLINE vec first_lanes(int64_t n, vec x) {

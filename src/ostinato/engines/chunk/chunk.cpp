@@ -44,13 +44,13 @@ struct Chunk : Head {
     if (p.starts) store_state(p.starts, place());
     prepare();
     load(p.v, n, V, news, VP, [&](int64_t i) { return factor[i]; });
-    decay.enter(x);
-    product(C, {x, KP, 1}, s, VP, z, VP, 0, Range{0, K, V});
     if (erases()) {
-      product(N, {x + C * KP, KP, 1}, s, VP, news, VP, 1, Range{0, K, V});
+      product(N, {news, VP, V, 1}, [&](int64_t i, int64_t) { return decay.reading(C + i, x, s); });
       solve();
     }
-    product(C, {w, NP, 1}, news, VP, z, VP, 1, [&](int64_t, int64_t end) { return Range{0, end * n, V}; });
+    product(C, {z, VP, V}, [&](int64_t i, int64_t end) -> Terms {
+      return {decay.reading(i, x, s), {{w + i * NP, NP, 1}, news, VP, 0, end * n}};
+    });
     store(p.o, 1, V, z, VP);
     if (p.written) {
       real* to = p.written + place() * N * V;
@@ -62,22 +62,30 @@ struct Chunk : Head {
   // N from (I + A) N = news, in place; the weights of erase keys are −A.
   void solve() {
     const real* a = w + C * NP;
+    const auto subtract = [&](int64_t i, int64_t end, int64_t from, int64_t to) {
+      product(end - i, {news + i * VP, VP, V, 1}, [&](int64_t, int64_t) {
+        return Term{{a + i * NP, NP, 1}, news, VP, from, to};
+      });
+    };
     for (int64_t i = 0; i < N; i += GROUP) {
-      const int64_t rows = std::min(GROUP, N - i);
-      product(rows, {a + i * NP, NP, 1}, news, VP, news + i * VP, VP, 1, Range{0, i, V});
-      for (int64_t r = i + 1; r < i + rows; r++)
-        some_columns<1>({a + r * NP, NP, 1}, {i, r, V}, news, VP, news + r * VP, VP, 1);
+      const int64_t end = std::min(i + GROUP, N);
+      subtract(i, end, 0, i);
+      for (int64_t r = i + 1; r < end; r++) subtract(r, r + 1, i, r);
     }
   }
 
   // The same with the transposed matrix, from the last row to the first.
   void solve_back(real* y) {
     const real* a = w + C * NP;
+    const auto subtract = [&](int64_t i, int64_t end, int64_t from, int64_t to) {
+      product(end - i, {y + i * VP, VP, V, 1}, [&](int64_t, int64_t) {
+        return Term{{a + i, 1, NP}, y, VP, from, to};
+      });
+    };
     for (int64_t i = (N - 1) / GROUP * GROUP; i >= 0; i -= GROUP) {
       const int64_t end = std::min(i + GROUP, N);
-      product(end - i, {a + i, 1, NP}, y, VP, y + i * VP, VP, 1, Range{end, N, V});
-      for (int64_t r = end - 2; r >= i; r--)
-        some_columns<1>({a + r, 1, NP}, {r + 1, end, V}, y, VP, y + r * VP, VP, 1);
+      subtract(i, end, end, N);
+      for (int64_t r = end - 2; r >= i; r--) subtract(r, r + 1, r + 1, end);
     }
   }
 };
@@ -103,11 +111,9 @@ struct Back : Chunk {
     transpose(NP, VP, news, VP, turned, NP);
     triangle(z, V, turned, weights);
     transpose(KP, VP, start, VP, turned, KP);
-    product(reads, {z, VP, 1}, turned, KP, dx, KP, 0, Range{0, V, K});
-    decay.to_rows(weights, k, dx);
+    decay.to_rows(z, turned, weights, k, dx);
     transpose(KP, VP, s, VP, turned, KP);
-    product(N, {news, VP, 1}, turned, KP, dk, KP, 0, Range{0, V, K});
-    decay.to_columns(weights, x, dk);
+    decay.to_columns(news, turned, weights, x, dk);
     decay.gates(x, dx, k, dk, end(), s);
     std::swap(start, end());
     put_out();
@@ -117,8 +123,9 @@ struct Back : Chunk {
   // dN behind the gradient of o in z, solved: the gradient of β v.
   void gradient_of_written() {
     real* y = z + C * VP;
-    decay.read_back(k, s, y);
-    product(N, {w, 1, NP}, z, VP, y, VP, 1, [&](int64_t i, int64_t) { return Range{i / n, C, V}; });
+    product(N, {y, VP, V}, [&](int64_t r, int64_t) -> Terms {
+      return {decay.reading_back(r, k, s), {{w + r, 1, NP}, z, VP, r / n, C}};
+    });
     if (erases()) solve_back(y);
   }
 
@@ -150,7 +157,6 @@ struct Back : Chunk {
 
 extern "C" void forward(const Problem* p, int64_t begin, int64_t end) {
   Chunk c(*p);
-  prefetch.pairs = false;
   for (int64_t first = begin; first < end; first += c.team) {
     const int64_t last = std::min(first + c.team, end);
     for (int64_t row = first; row < last; row++) c.visit(row, 0), c.load_state(p->first, row, c.s);
@@ -166,7 +172,6 @@ extern "C" void forward(const Problem* p, int64_t begin, int64_t end) {
 
 extern "C" void backward(const Problem* p, int64_t begin, int64_t end) {
   Back c(*p);
-  prefetch.pairs = p->g.columns > 1;  // its products are few for all that it reads and puts out
   for (int64_t first = begin; first < end; first += c.team) {
     const int64_t last = std::min(first + c.team, end);
     for (int64_t row = first; row < last; row++) {

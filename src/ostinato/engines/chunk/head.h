@@ -29,7 +29,7 @@ struct Buffer {
 
 // Rows that read the state are q (C) and, behind them, the erase keys (C·n) times −β; a row that was written is one of
 // C·n. Rows of buffers are filled up to whole registers, and so is their number where it becomes that of columns.
-struct Head {
+struct Head : Products {
   const Problem& p;
   const int64_t C, n, N, K, V, KP, VP, NP, reads, chunks;
   int64_t row, chunk, from, count;  // the head, and the steps of this chunk
@@ -52,18 +52,18 @@ struct Head {
   int64_t place() const { return row * chunks + chunk; }  // of this chunk among those of all heads
   // What a visit reads and puts out, to be asked for while products go on.
   void fetch(int64_t r, int64_t m) {
-    prefetch.left.clear();
+    prefetch.clear();
     if (m < 0 || m >= chunks) return;
     Head next(p);
     next.visit(r, m);
-    for (const Port* port : {&p.q, &p.k, &p.v, &p.g, &p.erase, &p.beta, &p.o, &p.dq, &p.dk, &p.dv, &p.dg, &p.derase,
-                             &p.dbeta})
-      if (port->base) next.fetch(*port);
+    next.fetch(prefetch, {&p.q, &p.k, &p.g, &p.erase, &p.beta, &p.o});
     if (p.starts) prefetch.rows(p.starts + next.place() * K * V, V, V, K);
     if (p.written) prefetch.rows(p.written + next.place() * N * V, V, V, N);
+    next.fetch(prefetch, {&p.v, &p.dg, &p.dq, &p.dv, &p.derase, &p.dk, &p.dbeta});
   }
-  void fetch(const Port& port) const {
-    prefetch.rows(at(port, from * port.rows), port.time, port.columns, count * port.rows);
+  void fetch(Prefetch& prefetch, std::initializer_list<const Port*> ports) const {
+    for (const Port* port : ports)
+      if (port->base) prefetch.rows(at(*port, from * port->rows), port->time, port->columns, count * port->rows);
   }
 
   // Rows (·, columns) of an operand in this chunk, `each` to a step, times a factor; what is not there is zero.
@@ -81,14 +81,15 @@ struct Head {
   // Written rows that a row of reading may see: those until its step, or before it.
   int64_t seen(int64_t row) const { return row < C ? (row + 1) * n : row - C; }
 
+  // The most that any row of a group may see.
+  int64_t most_seen(int64_t from, int64_t end) const { return from < C ? seen(std::min(end, C) - 1) : seen(end - 1); }
+
   // Products of rows that read (·, length) with written ones, transposed; zero where nothing was written yet.
-  void triangle(const real* rows, int64_t length, const real* written, real* to) const {
+  void triangle(const real* rows, int64_t length, const real* written, real* to) {
     const int64_t ld = up(length);
-    product(C, {rows, ld, 1}, written, NP, to, NP, 0,
-            [&](int64_t, int64_t end) { return Range{0, length, end * n}; });
-    if (erases())
-      product(N, {rows + C * ld, ld, 1}, written, NP, to + C * NP, NP, 0,
-              [&](int64_t, int64_t end) { return Range{0, length, end - 1}; });
+    product(reads, {to, NP, NP}, [&](int64_t i, int64_t end) {
+      return Terms({{rows + i * ld, ld, 1}, written, NP, 0, length}, most_seen(i, end));
+    });
     for (int64_t i = 0; i < reads; i++)
       for (int64_t j = seen(i) / LANES * LANES; j < NP; j += LANES)
         Full{}.store(to + i * NP + j, first_lanes(seen(i) - j, Full{}.load(to + i * NP + j)));

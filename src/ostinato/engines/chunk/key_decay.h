@@ -12,7 +12,7 @@ struct Decay {
   // before it and of q behind it; −1: none.
   struct Row { int64_t step, a, q; };
 
-  const Head& d;
+  Head& d;
   const int64_t KP, NP;
   Buffer alpha;         // e^g of steps; in the end the gradient of g
   Buffer over, beyond;  // decay over a block; over all that are behind it
@@ -21,7 +21,7 @@ struct Decay {
   Buffer flow;
   std::vector<Row> rows;
 
-  explicit Decay(const Head& d)
+  explicit Decay(Head& d)
       : d(d), KP(d.KP), NP(d.NP), alpha(d.C * KP), over(KP), beyond(KP), keys(KP * NP),
         moved(d.reads * KP), flow(KP), rows(NP, Row{-1, -1, -1}) {
     for (int64_t r = 0; r < d.N; r++)
@@ -94,18 +94,25 @@ struct Decay {
     Full{}.store(w + row * NP, seen ? sum : vec{});
   }
 
-  void enter(real* x) const { std::copy_n(moved.at, d.reads * KP, x); }
+  Term reading(int64_t i, const real*, const real* s) const {
+    return {{moved + i * KP, KP, 1}, s, d.VP, 0, d.K};
+  }
   void write(const real*, const real* news, real* s) const {
     scale_rows(d.K, d.VP, s, d.VP, beyond);
-    product(d.K, {keys, NP, 1}, news, d.VP, s, d.VP, true, Range{0, d.N, d.V});
+    d.product(d.K, {s, d.VP, d.V, 1}, [&](int64_t i, int64_t) {
+      return Term{{keys + i * NP, NP, 1}, news, d.VP, 0, d.N};
+    });
   }
 
-  void read_back(const real*, const real* ds, real* y) const {
-    product(d.N, {keys, 1, NP}, ds, d.VP, y, d.VP, false, Range{0, d.K, d.V});
+  Term reading_back(int64_t i, const real*, const real* ds) const {
+    return {{keys + i, 1, NP}, ds, d.VP, 0, d.K};
   }
 
   // Rows behind a block: what they have of the blocks before it, and of the state, decays over it.
-  void to_rows(const real* w, const real* k, real* dx) const {
+  void to_rows(const real* z, const real* state, const real* w, const real* k, real* dx) const {
+    d.product(d.reads, {dx, KP, d.K}, [&](int64_t i, int64_t) {
+      return Term{{z + i * d.VP, d.VP, 1}, state, KP, 0, d.V};
+    });
     for (int64_t from = 0; from < d.N; from += LANES) to_rows_of(from, w + from, k + from * KP, dx);
   }
   ALONE void to_rows_of(int64_t from, const real* w, const real* k, real* dx) const {
@@ -136,7 +143,10 @@ struct Decay {
     Full{}.store(dx + row * KP, sum);
   }
 
-  void to_columns(const real* w, const real* x, real* dk) {
+  void to_columns(const real* news, const real* state, const real* w, const real* x, real* dk) {
+    d.product(d.N, {dk, KP, d.K}, [&](int64_t r, int64_t) {
+      return Term{{news + r * d.VP, d.VP, 1}, state, KP, 0, d.V};
+    });
     backwards(x, [&](int64_t from) { to_columns_of(from, w + from, x, dk + from * KP); });
   }
   // From the last row to the first, the gradients of all keys before a row decay together.
@@ -168,7 +178,9 @@ struct Decay {
   }
   void write_back(const real*, const real* z, real* ds) const {
     scale_rows(d.K, d.VP, ds, d.VP, beyond);
-    product(d.K, {moved, 1, KP}, z, d.VP, ds, d.VP, true, Range{0, d.reads, d.V});
+    d.product(d.K, {ds, d.VP, d.V, 1}, [&](int64_t i, int64_t) {
+      return Term{{moved + i, 1, KP}, z, d.VP, 0, d.reads};
+    });
   }
 
   void gates(const real* x, const real* dx, const real* k, const real* dk, const real* last, const real* ds) {

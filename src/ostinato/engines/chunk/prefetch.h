@@ -5,37 +5,28 @@
 
 // The same line of some rows.
 struct Lines {
-  const real *at, *last;
-  int64_t step;
-  bool pairs;  // the line beside it too, both to the second cache: as many would push operands out of the first
+  const real* at;
+  int64_t step, count;
 
   void ask() {
-    if (pairs) {
-      __builtin_prefetch(at, 0, 2);
-      __builtin_prefetch(at + 64 / sizeof(real), 0, 2);
-    } else {
-      __builtin_prefetch(at);
-    }
-    at = at < last ? at + step : at;
+    __builtin_prefetch(at);
+    at += step;
   }
 };
 
+// All that is to be asked for, in the order in which it is needed.
 struct Prefetch {
   static constexpr int64_t LINE = 64 / sizeof(real);
-  std::vector<Lines> left;
-  bool pairs = false;
+  std::vector<Lines> all;
+  size_t done = 0;
 
+  void clear() { all.clear(), done = 0; }
   void rows(const real* at, int64_t step, int64_t columns, int64_t count) {
-    for (int64_t c = 0; c < columns && count; c += pairs ? 2 * LINE : LINE)
-      left.push_back({at + c, at + c + (count - 1) * step, step, pairs});
+    for (int64_t c = 0; c < columns && count; c += LINE) all.push_back({at + c, step, count});
   }
-  // What the next product asks for: where nothing is left, a line that it reads itself.
-  Lines next(const real* own) {
-    if (left.empty()) return {own, own, 0, false};
-    const Lines lines = left.back();
-    left.pop_back();
-    return lines;
+  // Where nothing is left, a line that a product reads itself.
+  Lines& next(Lines& own) {
+    while (done < all.size() && !all[done].count) done++;
+    return done < all.size() ? all[done] : own;
   }
 };
-
-static thread_local Prefetch prefetch;

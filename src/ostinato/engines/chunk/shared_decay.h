@@ -3,13 +3,13 @@
 #include "head.h"
 
 struct Decay {
-  const Head& d;
+  Head& d;
   const bool any;
   Buffer table, entering, high, low, turned;
   real* const leaving;
   real whole = 1;
 
-  explicit Decay(const Head& d)
+  explicit Decay(Head& d)
       : d(d), any(d.p.g.base), table(d.C * d.NP), entering(d.reads + LANES), high(d.NP), low(d.NP),
         turned(d.KP * d.NP), leaving(table + (d.C - 1) * d.NP) {}
 
@@ -46,42 +46,44 @@ struct Decay {
     }
   }
 
-  // Rows as they read the state before the chunk.
-  void enter(real* x) const {
-    if (any) scale_rows(d.reads, d.KP, x, d.KP, entering);
+  // What rows from i on read of the state before the chunk.
+  Term reading(int64_t i, const real* x, const real* s) const {
+    return {{x + i * d.KP, d.KP, 1}, s, d.VP, 0, d.K, any ? entering + i : nullptr};
   }
   // The state behind the chunk.
   void write(const real* k, real* news, real* s) const {
     if (any) scale_rows(d.N, d.VP, news, d.VP, leaving);
-    product(d.K, {k, 1, d.KP}, news, d.VP, s, d.VP, whole, Range{0, d.N, d.V});
+    d.product(d.K, {s, d.VP, d.V, whole}, [&](int64_t i, int64_t) {
+      return Term{{k + i, 1, d.KP}, news, d.VP, 0, d.N};
+    });
   }
 
-  // What a gradient of the state behind the chunk is to the rows written.
-  void read_back(const real* k, const real* ds, real* y) const {
-    product(d.N, {k, d.KP, 1}, ds, d.VP, y, d.VP, 0, Range{0, d.K, d.V});
-    if (any) scale_rows(d.N, d.VP, y, d.VP, leaving);
+  // What a gradient of the state behind the chunk is to rows written from i on.
+  Term reading_back(int64_t i, const real* k, const real* ds) const {
+    return {{k + i * d.KP, d.KP, 1}, ds, d.VP, 0, d.K, any ? leaving + i : nullptr};
   }
-  // The gradient of rows that read, to which that through the state is given; w: of the weights.
-  void to_rows(real* w, const real* k, real* dx) {
+  // The gradient of rows that read, from the transposed state and the gradient of the weights.
+  void to_rows(const real* z, const real* state, real* w, const real* k, real* dx) const {
     decay(w);
-    enter(dx);
-    product(d.C, {w, d.NP, 1}, k, d.KP, dx, d.KP, 1, [&](int64_t, int64_t end) { return Range{0, end * d.n, d.K}; });
-    if (d.erases())
-      product(d.N, {w + d.C * d.NP, d.NP, 1}, k, d.KP, dx + d.C * d.KP, d.KP, 1,
-              [&](int64_t, int64_t end) { return Range{0, end - 1, d.K}; });
+    d.product(d.reads, {dx, d.KP, d.K}, [&](int64_t i, int64_t end) -> Terms {
+      return {{{z + i * d.VP, d.VP, 1}, state, d.KP, 0, d.V, any ? entering + i : nullptr},
+              {{w + i * d.NP, d.NP, 1}, k, d.KP, 0, d.most_seen(i, end)}};
+    });
   }
-  // The same of written rows, behind `to_rows`.
-  void to_columns(const real* w, const real* x, real* dk) const {
-    if (any) scale_rows(d.N, d.KP, dk, d.KP, leaving);
-    product(d.N, {w, 1, d.NP}, x, d.KP, dk, d.KP, 1, [&](int64_t r, int64_t) { return Range{r / d.n, d.C, d.K}; });
-    if (d.erases())
-      product(d.N, {w + d.C * d.NP, 1, d.NP}, x + d.C * d.KP, d.KP, dk, d.KP, 1,
-              [&](int64_t r, int64_t) { return Range{r, d.N, d.K}; });
+  // The same of written rows, behind `to_rows`; the state is the gradient of that.
+  void to_columns(const real* news, const real* state, const real* w, const real* x, real* dk) const {
+    d.product(d.N, {dk, d.KP, d.K}, [&](int64_t r, int64_t) {
+      return Terms({{news + r * d.VP, d.VP, 1}, state, d.KP, 0, d.V, any ? leaving + r : nullptr},
+                   {{w + r, 1, d.NP}, x, d.KP, r / d.n, d.C},
+                   {{w + d.C * d.NP + r, 1, d.NP}, x + d.C * d.KP, d.KP, r, d.erases() ? d.N : r});
+    });
   }
   // The gradient of the state before the chunk, from that behind it.
   void write_back(const real* x, real* z, real* ds) const {
     if (any) scale_rows(d.reads, d.VP, z, d.VP, entering);
-    product(d.K, {x, 1, d.KP}, z, d.VP, ds, d.VP, whole, Range{0, d.reads, d.V});
+    d.product(d.K, {ds, d.VP, d.V, whole}, [&](int64_t i, int64_t) {
+      return Term{{x + i, 1, d.KP}, z, d.VP, 0, d.reads};
+    });
   }
 
   void gates(const real* x, const real* dx, const real* k, const real* dk, const real* last, const real* ds) const {
