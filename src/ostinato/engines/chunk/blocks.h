@@ -28,7 +28,9 @@ struct Terms {
   Terms(const Term& a, const Term& b, const Term& c) : each{a, b, c}, count(3) {}
 };
 
-struct Result { real* at; int64_t ld, columns; real old = 0; };  // `old` times what stands there is added
+// To what stands there, times a factor for each row, if there is one, it is added.
+struct Result { real* at; int64_t ld, columns; const real* old = nullptr; int64_t step = 0; };
+constexpr real ONE_TIME = 1;
 
 template <int R, int Q, bool ASKS>
 INLINE void add(const Term& t, int64_t from, int64_t to, int64_t j, Lines& lines, vec (&sums)[R][Q]) {
@@ -66,12 +68,13 @@ INLINE void tile(const Terms& terms, int64_t j, const Result& c, Prefetch& prefe
       Lines own{t.w, 0, t.to}, &lines = large ? prefetch.next(own) : own, here = lines;
       end = std::min(t.to, i + here.count);
       add<R, Q, large>(t, i, end, j, here, sums);
-      lines = {here.at, here.step, here.count - (end - i)};
+      lines.at = here.at, lines.count -= end - i;
     }
     if (t.factor) every(sums, [&](vec& sum, int64_t r, int64_t) { sum *= t.factor[r]; });
   }
   real* to = c.at + j;
-  if (c.old) every(sums, [&](vec& sum, int64_t r, int64_t q) { sum += c.old * Full{}.load(to + r * c.ld + q); });
+  const auto add_old = [&](vec& sum, int64_t r, int64_t q) { sum += c.old[r * c.step] * Full{}.load(to + r * c.ld + q); };
+  if (c.old) every(sums, add_old);
   every(sums, [&](vec& sum, int64_t r, int64_t q) { Full{}.store(to + r * c.ld + q, sum); });
 }
 
@@ -95,7 +98,7 @@ struct Products {
     for (int64_t i = 0, end; i < rows; i = end) {
       end = std::min(i + GROUP, rows);
       const Terms terms = of(i, end);
-      const Result here{c.at + i * c.ld, c.ld, std::min(c.columns, terms.columns), c.old};
+      const Result here{c.at + i * c.ld, c.ld, std::min(c.columns, terms.columns), c.old + i * c.step, c.step};
       switch (end - i) {
         case 6: some_rows<6>(terms, here, prefetch); break;
         case 5: some_rows<5>(terms, here, prefetch); break;
@@ -168,13 +171,24 @@ INLINE void turn(vec* rows) {
   if constexpr (HALF > 1) turn<HALF / 2>(rows);
 }
 
-// (rows, columns) to (columns, rows), both a multiple of a register.
-static inline void transpose(int64_t rows, int64_t columns, const real* x, int64_t ldx, real* y, int64_t ldy) {
+// A square of registers; the rows that are not there are zeros.
+template <class L>
+INLINE void transpose(L lane, int64_t count, const real* x, int64_t ldx, real* y, int64_t ldy) {
+  vec square[LANES];
+#pragma GCC unroll 16
+  for (int64_t p = 0; p < LANES; p++) square[p] = p < count ? lane.load(x + p * ldx) : vec{};
+  turn<LANES / 2>(square);
+#pragma GCC unroll 16
+  for (int64_t p = 0; p < LANES; p++) Full{}.store(y + p * ldy, square[p]);
+}
+
+// (rows, columns) to (columns, rows), of any size, filled up with zeros to whole registers.
+static void transpose(int64_t rows, int64_t columns, const real* x, int64_t ldx, real* y, int64_t ldy) {
   for (int64_t i = 0; i < rows; i += LANES)
     for (int64_t j = 0; j < columns; j += LANES) {
-      vec square[LANES];
-      for (int64_t p = 0; p < LANES; p++) square[p] = Full{}.load(x + (i + p) * ldx + j);
-      turn<LANES / 2>(square);
-      for (int64_t p = 0; p < LANES; p++) Full{}.store(y + (j + p) * ldy + i, square[p]);
+      const real* from = x + i * ldx + j;
+      real* to = y + j * ldy + i;
+      if (rows - i >= LANES && columns - j >= LANES) transpose(Full{}, LANES, from, ldx, to, ldy);
+      else transpose(Part{std::min(LANES, columns - j)}, rows - i, from, ldx, to, ldy);
     }
 }

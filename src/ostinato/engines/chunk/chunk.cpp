@@ -45,7 +45,7 @@ struct Chunk : Head {
     prepare();
     load(p.v, n, V, news, VP, [&](int64_t i) { return factor[i]; });
     if (erases()) {
-      product(N, {news, VP, V, 1}, [&](int64_t i, int64_t) { return decay.reading(C + i, x, s); });
+      product(N, {news, VP, V, &ONE_TIME}, [&](int64_t i, int64_t) { return decay.reading(C + i, x, s); });
       solve();
     }
     product(C, {z, VP, V}, [&](int64_t i, int64_t end) -> Terms {
@@ -63,7 +63,7 @@ struct Chunk : Head {
   void solve() {
     const real* a = w + C * NP;
     const auto subtract = [&](int64_t i, int64_t end, int64_t from, int64_t to) {
-      product(end - i, {news + i * VP, VP, V, 1}, [&](int64_t, int64_t) {
+      product(end - i, {news + i * VP, VP, V, &ONE_TIME}, [&](int64_t, int64_t) {
         return Term{{a + i * NP, NP, 1}, news, VP, from, to};
       });
     };
@@ -78,7 +78,7 @@ struct Chunk : Head {
   void solve_back(real* y) {
     const real* a = w + C * NP;
     const auto subtract = [&](int64_t i, int64_t end, int64_t from, int64_t to) {
-      product(end - i, {y + i * VP, VP, V, 1}, [&](int64_t, int64_t) {
+      product(end - i, {y + i * VP, VP, V, &ONE_TIME}, [&](int64_t, int64_t) {
         return Term{{a + i, 1, NP}, y, VP, from, to};
       });
     };
@@ -90,34 +90,43 @@ struct Chunk : Head {
   }
 };
 
-// Gradients of a chunk; `s` holds that of the state behind it, `ends` of every head that state.
+// Gradients of a chunk; `s` holds that of the state behind it, `ends` of every head that state, transposed.
 struct Back : Chunk {
   std::vector<Buffer> ends;
   Buffer start, turned, dx, dk, weights, a;
 
   explicit Back(const Problem& p)
-      : Chunk(p), start(KP * VP), turned(VP * std::max(KP, NP)), dx((C + NP) * KP), dk(NP * KP),
+      : Chunk(p), start(VP * KP), turned(VP * std::max(KP, NP)), dx((C + NP) * KP), dk(NP * KP),
         weights(reads * NP), a(N * KP) {
-    for (int64_t i = 0; i < team; i++) ends.emplace_back(KP * VP);
+    prefetch.far = true;
+    for (int64_t i = 0; i < team; i++) ends.emplace_back(VP * KP);
   }
   Buffer& end() { return ends[row % team]; }
 
   void backward() {
     prepare();
-    load_state(p.starts, place(), start);
-    for (int64_t i = 0; i < N; i++) std::copy_n(p.written + (place() * N + i) * V, V, news + i * VP);
+    load_written();
     load(p.o, 1, V, z, VP);
     gradient_of_written();
     transpose(NP, VP, news, VP, turned, NP);
     triangle(z, V, turned, weights);
-    transpose(KP, VP, start, VP, turned, KP);
-    decay.to_rows(z, turned, weights, k, dx);
+    turn_state(p.starts, place(), start);
+    decay.to_rows(z, start, weights, k, dx);
     transpose(KP, VP, s, VP, turned, KP);
     decay.to_columns(news, turned, weights, x, dk);
-    decay.gates(x, dx, k, dk, end(), s);
+    decay.gates(x, dx, k, dk, end(), turned);
     std::swap(start, end());
     put_out();
     decay.write_back(x, z, s);
+  }
+
+  void turn_state(const real* from, int64_t index, real* to) const {
+    transpose(K, V, from + index * K * V, V, to, KP);
+  }
+  // What nothing was taken out of is β v.
+  void load_written() {
+    if (!erases()) return load(p.v, n, V, news, VP, [&](int64_t i) { return factor[i]; });
+    for (int64_t i = 0; i < N; i++) std::copy_n(p.written + (place() * N + i) * V, V, news + i * VP);
   }
 
   // dN behind the gradient of o in z, solved: the gradient of β v.
@@ -176,7 +185,7 @@ extern "C" void backward(const Problem* p, int64_t begin, int64_t end) {
     const int64_t last = std::min(first + c.team, end);
     for (int64_t row = first; row < last; row++) {
       c.visit(row, 0);
-      c.load_state(p->last, row, c.end());
+      c.turn_state(p->last, row, c.end());
       c.load_state(p->grad_last, row, c.s);
     }
     for (int64_t m = c.chunks - 1; m >= 0; m--)

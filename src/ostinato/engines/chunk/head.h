@@ -32,7 +32,7 @@ struct Buffer {
 struct Head : Products {
   const Problem& p;
   const int64_t C, n, N, K, V, KP, VP, NP, reads, chunks;
-  int64_t row, chunk, from, count;  // the head, and the steps of this chunk
+  int64_t row, batch, head, chunk, from, count;  // the head, and the steps of this chunk
 
   explicit Head(const Problem& p)
       : p(p), C(p.size), n(p.updates), N(C * n), K(p.keys), V(p.values), KP(up(K)), VP(up(V)), NP(up(N)),
@@ -45,10 +45,13 @@ struct Head : Products {
   bool erases() const { return p.delta || p.erase.base; }
   const Port& erase() const { return p.delta ? p.k : p.erase; }
   real* at(const Port& port, int64_t t) const {
-    return port.base + row / p.heads * port.batch + row % p.heads * port.head + t * port.time;
+    return port.base + batch * port.batch + head * port.head + t * port.time;
   }
 
-  void visit(int64_t r, int64_t m) { row = r, chunk = m, from = m * C, count = std::min(C, p.steps - from); }
+  void visit(int64_t r, int64_t m) {
+    row = r, batch = r / p.heads, head = r % p.heads;
+    chunk = m, from = m * C, count = std::min(C, p.steps - from);
+  }
   int64_t place() const { return row * chunks + chunk; }  // of this chunk among those of all heads
   // What a visit reads and puts out, to be asked for while products go on.
   void fetch(int64_t r, int64_t m) {

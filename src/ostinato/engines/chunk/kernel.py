@@ -43,12 +43,12 @@ class Kept(NamedTuple):
 
     Attributes:
         starts: of every chunk the first state (B, H, M, K, V).
-        written: N (B, H, M, C·n, V).
+        written: N (B, H, M, C·n, V); None: β v, where nothing is erased.
         last: the last state (B, H, K, V).
     """
 
     starts: Tensor
-    written: Tensor
+    written: Tensor | None
     last: Tensor
 
 
@@ -72,9 +72,11 @@ def forward(
     kept = None
     if keep:
         starts = room((batch, heads, chunks, keys, values), state.dtype)
-        written = room((batch, heads, chunks, size * steps.updates, values), state.dtype)
+        problem.starts, written = starts.data_ptr(), None
+        if steps.erase is not None:
+            written = room((batch, heads, chunks, size * steps.updates, values), state.dtype)
+            problem.written = written.data_ptr()
         kept = Kept(starts, written, last)
-        problem.starts, problem.written = starts.data_ptr(), written.data_ptr()
     _run("forward", steps, problem)
     return o, last, kept
 

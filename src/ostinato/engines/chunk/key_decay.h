@@ -14,16 +14,15 @@ struct Decay {
 
   Head& d;
   const int64_t KP, NP;
-  Buffer alpha;         // e^g of steps; in the end the gradient of g
+  Buffer alpha;         // e^g of steps
   Buffer over, beyond;  // decay over a block; over all that are behind it
   Buffer keys;          // transposed, decayed to the end of the chunk
   Buffer moved;         // rows that read behind a block, decayed since its end
-  Buffer flow;
   std::vector<Row> rows;
 
   explicit Decay(Head& d)
       : d(d), KP(d.KP), NP(d.NP), alpha(d.C * KP), over(KP), beyond(KP), keys(KP * NP),
-        moved(d.reads * KP), flow(KP), rows(NP, Row{-1, -1, -1}) {
+        moved(d.reads * KP), rows(NP, Row{-1, -1, -1}) {
     for (int64_t r = 0; r < d.N; r++)
       rows[r] = {r % d.n ? -1 : r / d.n, d.erases() ? d.C + r : -1, (r + 1) % d.n ? -1 : r / d.n};
   }
@@ -98,8 +97,7 @@ struct Decay {
     return {{moved + i * KP, KP, 1}, s, d.VP, 0, d.K};
   }
   void write(const real*, const real* news, real* s) const {
-    scale_rows(d.K, d.VP, s, d.VP, beyond);
-    d.product(d.K, {s, d.VP, d.V, 1}, [&](int64_t i, int64_t) {
+    d.product(d.K, {s, d.VP, d.V, beyond, 1}, [&](int64_t i, int64_t) {
       return Term{{keys + i * NP, NP, 1}, news, d.VP, 0, d.N};
     });
   }
@@ -177,29 +175,35 @@ struct Decay {
     for (int64_t j = 0; j < count; j++) sum[j] += w[row * NP + j] * all;
   }
   void write_back(const real*, const real* z, real* ds) const {
-    scale_rows(d.K, d.VP, ds, d.VP, beyond);
-    d.product(d.K, {ds, d.VP, d.V, 1}, [&](int64_t i, int64_t) {
+    d.product(d.K, {ds, d.VP, d.V, beyond, 1}, [&](int64_t i, int64_t) {
       return Term{{moved + i, 1, KP}, z, d.VP, 0, d.reads};
     });
   }
 
-  void gates(const real* x, const real* dx, const real* k, const real* dk, const real* last, const real* ds) {
-    for (int64_t i = 0; i < d.K; i++) flow[i] = lanes_sum(products(d.VP, last + i * d.VP, ds + i * d.VP));
-    for (int64_t c = 0; c < KP; c += LANES) {
-      vec sum = Full{}.load(flow + c);
-      const auto both = [&](const real* x, const real* y, int64_t row) {
-        return Full{}.load(x + row * KP + c) * Full{}.load(y + row * KP + c);
-      };
-      for (int64_t i = d.C - 1; i >= 0; i--) {
-        vec step = both(x, dx, i);
-        for (int64_t r = i * d.n; r < (i + 1) * d.n; r++) {
-          step -= both(k, dk, r);
-          if (d.erases()) step += both(x, dx, d.C + r);
-        }
-        sum += step;
-        Full{}.store(alpha + i * KP + c, sum);
+  // From the states behind the chunk, and their gradient, transposed.
+  void gates(const real* x, const real* dx, const real* k, const real* dk, const real* last, const real* ds) const {
+    for (int64_t c = 0; c < d.K; c += LANES)
+      d.K - c < LANES ? gates_of(c, Part{d.K - c}, x, dx, k, dk, last, ds)
+                      : gates_of(c, Full{}, x, dx, k, dk, last, ds);
+  }
+  template <class L>
+  void gates_of(int64_t c, L lane, const real* x, const real* dx, const real* k, const real* dk, const real* last,
+                const real* ds) const {
+    const auto both = [&](const real* x, const real* y, int64_t row) {
+      return Full{}.load(x + row * KP + c) * Full{}.load(y + row * KP + c);
+    };
+    vec sums[4] = {};
+    for (int64_t i = 0; i < d.VP; i += 4)
+      for (int64_t q = 0; q < 4; q++) sums[q] += both(last, ds, i + q);
+    vec sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    for (int64_t i = d.C - 1; i >= 0; i--) {
+      vec step = both(x, dx, i);
+      for (int64_t r = i * d.n; r < (i + 1) * d.n; r++) {
+        step -= both(k, dk, r);
+        if (d.erases()) step += both(x, dx, d.C + r);
       }
+      sum += step;
+      if (i < d.count) lane.store(d.at(d.p.dg, d.from + i) + c, sum);
     }
-    for (int64_t i = 0; i < d.count; i++) std::copy_n(alpha + i * KP, d.K, d.at(d.p.dg, d.from + i));
   }
 };

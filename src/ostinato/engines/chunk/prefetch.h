@@ -7,9 +7,10 @@
 struct Lines {
   const real* at;
   int64_t step, count;
+  bool far = false;  // to the second cache: where there are many, they would push operands out of the first
 
   void ask() {
-    __builtin_prefetch(at);
+    far ? __builtin_prefetch(at, 0, 2) : __builtin_prefetch(at);
     at += step;
   }
 };
@@ -19,10 +20,11 @@ struct Prefetch {
   static constexpr int64_t LINE = 64 / sizeof(real);
   std::vector<Lines> all;
   size_t done = 0;
+  bool far = false;
 
   void clear() { all.clear(), done = 0; }
   void rows(const real* at, int64_t step, int64_t columns, int64_t count) {
-    for (int64_t c = 0; c < columns && count; c += LINE) all.push_back({at + c, step, count});
+    for (int64_t c = 0; c < columns && count; c += LINE) all.push_back({at + c, step, count, far});
   }
   // Where nothing is left, a line that a product reads itself.
   Lines& next(Lines& own) {

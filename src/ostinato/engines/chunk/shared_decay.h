@@ -53,7 +53,7 @@ struct Decay {
   // The state behind the chunk.
   void write(const real* k, real* news, real* s) const {
     if (any) scale_rows(d.N, d.VP, news, d.VP, leaving);
-    d.product(d.K, {s, d.VP, d.V, whole}, [&](int64_t i, int64_t) {
+    d.product(d.K, {s, d.VP, d.V, &whole}, [&](int64_t i, int64_t) {
       return Term{{k + i, 1, d.KP}, news, d.VP, 0, d.N};
     });
   }
@@ -81,14 +81,14 @@ struct Decay {
   // The gradient of the state before the chunk, from that behind it.
   void write_back(const real* x, real* z, real* ds) const {
     if (any) scale_rows(d.reads, d.VP, z, d.VP, entering);
-    d.product(d.K, {ds, d.VP, d.V, whole}, [&](int64_t i, int64_t) {
+    d.product(d.K, {ds, d.VP, d.V, &whole}, [&](int64_t i, int64_t) {
       return Term{{x + i, 1, d.KP}, z, d.VP, 0, d.reads};
     });
   }
 
   void gates(const real* x, const real* dx, const real* k, const real* dk, const real* last, const real* ds) const {
     if (!any) return;
-    double sum = lanes_sum(products(d.K * d.VP, last, ds));
+    double sum = lanes_sum(products(d.KP * d.VP, last, ds));
     for (int64_t i = d.C - 1; i >= 0; i--) {
       vec flow = products(d.KP, x + i * d.KP, dx + i * d.KP);
       for (int64_t r = i * d.n; r < (i + 1) * d.n; r++) {
