@@ -60,7 +60,7 @@ INLINE void every(vec (&sums)[R][Q], F f) {
 // Columns from j on.
 template <int R, int Q>
 INLINE void tile(const Terms& terms, int64_t j, const Result& c, Prefetch& prefetch) {
-  constexpr bool large = R == GROUP && Q == 4;  // in a smaller one lines would wait for one another
+  constexpr bool large = R * Q >= 16;  // in a smaller one lines would wait for one another
   vec sums[R][Q] = {};
   for (int64_t k = 0; k < terms.count; k++) {
     const Term t = terms.each[k];

@@ -109,6 +109,7 @@ def backward(
     """The gradients of the steps and of the first state; where k is erased, k has that of both."""
     steps, grad_o, grad_last = steps.map(_readable), _readable(grad_o), grad_last.contiguous()
     starts, written = kept.starts, kept.written
+    assert written is not None
     delta = steps.erase is steps.k
     own = steps._replace(erase=None) if delta else steps
     grads = own.map(torch.empty_like)

@@ -15,14 +15,14 @@ struct Decay {
   Head& d;
   const int64_t KP, NP;
   Buffer alpha;         // e^g of steps
-  Buffer over, beyond;  // decay over a block; over all that are behind it
+  Buffer over, ends;    // decay over a block; from the beginning of every block to the end of the chunk
   Buffer keys;          // transposed, decayed to the end of the chunk
-  Buffer moved;         // rows that read behind a block, decayed since its end
+  Buffer readers;       // of every block the rows that read in it or behind it, decayed since its beginning
   std::vector<Row> rows;
 
   explicit Decay(Head& d)
-      : d(d), KP(d.KP), NP(d.NP), alpha(d.C * KP), over(KP), beyond(KP), keys(KP * NP),
-        moved(d.reads * KP), rows(NP, Row{-1, -1, -1}) {
+      : d(d), KP(d.KP), NP(d.NP), alpha(d.C * KP), over(KP), ends((NP / LANES + 1) * KP), keys(KP * NP),
+        readers(NP / LANES * d.reads * KP), rows(NP, Row{-1, -1, -1}) {
     for (int64_t r = 0; r < d.N; r++)
       rows[r] = {r % d.n ? -1 : r / d.n, d.erases() ? d.C + r : -1, (r + 1) % d.n ? -1 : r / d.n};
   }
@@ -36,34 +36,39 @@ struct Decay {
     }
   }
 
-  // Blocks from the last to the first; what `moved` and `beyond` are of each they are of the whole chunk in the end.
-  template <class F>
-  void backwards(const real* x, F visit) {
-    std::fill_n(beyond.at, KP, real(1));
-    for (int64_t from = NP - LANES; from >= 0; from -= LANES) {
-      visit(from);
-      std::fill_n(over.at, KP, real(1));
-      for (int64_t r = from; r < from + LANES; r++) {
-        if (rows[r].step >= 0) multiply(KP, over, alpha + rows[r].step * KP, over);
-        move(rows[r].a, x), move(rows[r].q, x);
-      }
-      for (int64_t r = from + LANES; r < d.N; r++) move(rows[r].a, moved), move(rows[r].q, moved);
-      multiply(KP, beyond, over, beyond);
-    }
-  }
-  void move(int64_t row, const real* x) const {
-    if (row >= 0) multiply(KP, x + row * KP, over, moved + row * KP);
-  }
+  // From row `from` on, the first of a block or the end.
+  real* beyond(int64_t from) const { return ends + from / LANES * KP; }
+  real* moved(int64_t from) const { return readers + from / LANES * d.reads * KP; }
 
+  // Blocks from the last to the first.
   void scores(const real* x, const real* k, real* w) {
     std::fill_n(w, d.reads * NP, real(0));
-    backwards(x, [&](int64_t from) { scores_of(from, x, k, w + from); });
+    std::fill_n(beyond(NP), KP, real(1));
+    for (int64_t from = NP - LANES; from >= 0; from -= LANES) {
+      scores_of(from, x, k, w + from);
+      move(from, x);
+    }
   }
+  void move(int64_t from, const real* x) {
+    std::fill_n(over.at, KP, real(1));
+    const auto decayed = [&](int64_t row, const real* x) {
+      if (row >= 0) multiply(KP, x + row * KP, over, moved(from) + row * KP);
+    };
+    for (int64_t r = from; r < from + LANES; r++) {
+      if (rows[r].step >= 0) multiply(KP, over, alpha + rows[r].step * KP, over);
+      decayed(rows[r].a, x), decayed(rows[r].q, x);
+    }
+    const int64_t end = from + LANES;
+    for (int64_t r = end; r < d.N; r++) decayed(rows[r].a, moved(end)), decayed(rows[r].q, moved(end));
+    multiply(KP, beyond(end), over, beyond(from));
+  }
+
   // A register holds one number of all keys of a block, each decayed from where it was written on.
   ALONE void scores_of(int64_t from, const real* x, const real* k, real* w) {
     vec lane;
     for (int64_t l = 0; l < LANES; l++) lane[l] = l;
     const auto all = lane < splat(LANES);
+    const real *behind = moved(from + LANES), *rest = beyond(from + LANES);
     for (int64_t c = 0; c < KP; c += LANES) {
       vec key[LANES];
       for (int64_t r = 0; r < LANES; r++) key[r] = Full{}.load(k + (from + r) * KP + c);
@@ -80,8 +85,8 @@ struct Decay {
         read(row.q, lane <= splat(r), key, x + c, w);
       }
       for (int64_t r = from + LANES; r < d.N; r++)
-        read(rows[r].a, all, key, moved + c, w), read(rows[r].q, all, key, moved + c, w);
-      for (int64_t l = 0; l < LANES; l++) Full{}.store(keys + (c + l) * NP + from, key[l] * beyond[c + l]);
+        read(rows[r].a, all, key, behind + c, w), read(rows[r].q, all, key, behind + c, w);
+      for (int64_t l = 0; l < LANES; l++) Full{}.store(keys + (c + l) * NP + from, key[l] * rest[c + l]);
     }
   }
   template <class M>
@@ -94,10 +99,10 @@ struct Decay {
   }
 
   Term reading(int64_t i, const real*, const real* s) const {
-    return {{moved + i * KP, KP, 1}, s, d.VP, 0, d.K};
+    return {{moved(0) + i * KP, KP, 1}, s, d.VP, 0, d.K};
   }
   void write(const real*, const real* news, real* s) const {
-    d.product(d.K, {s, d.VP, d.V, beyond, 1}, [&](int64_t i, int64_t) {
+    d.product(d.K, {s, d.VP, d.V, beyond(0), 1}, [&](int64_t i, int64_t) {
       return Term{{keys + i * NP, NP, 1}, news, d.VP, 0, d.N};
     });
   }
@@ -145,15 +150,16 @@ struct Decay {
     d.product(d.N, {dk, KP, d.K}, [&](int64_t r, int64_t) {
       return Term{{news + r * d.VP, d.VP, 1}, state, KP, 0, d.V};
     });
-    backwards(x, [&](int64_t from) { to_columns_of(from, w + from, x, dk + from * KP); });
+    for (int64_t from = 0; from < d.N; from += LANES) to_columns_of(from, w + from, x, dk + from * KP);
   }
   // From the last row to the first, the gradients of all keys before a row decay together.
   ALONE void to_columns_of(int64_t from, const real* w, const real* x, real* dk) const {
+    const real *behind = moved(from + LANES), *rest = beyond(from + LANES);
     for (int64_t c = 0; c < KP; c += LANES) {
       vec sum[LANES];
-      for (int64_t j = 0; j < LANES; j++) sum[j] = Full{}.load(dk + j * KP + c) * Full{}.load(beyond + c);
+      for (int64_t j = 0; j < LANES; j++) sum[j] = Full{}.load(dk + j * KP + c) * Full{}.load(rest + c);
       for (int64_t r = from + LANES; r < d.N; r++)
-        add_row(LANES, rows[r].a, w, moved + c, sum), add_row(LANES, rows[r].q, w, moved + c, sum);
+        add_row(LANES, rows[r].a, w, behind + c, sum), add_row(LANES, rows[r].q, w, behind + c, sum);
 #pragma GCC unroll 16
       for (int64_t r = LANES - 1; r >= 0; r--) {
         const Row& row = rows[from + r];
@@ -175,8 +181,8 @@ struct Decay {
     for (int64_t j = 0; j < count; j++) sum[j] += w[row * NP + j] * all;
   }
   void write_back(const real*, const real* z, real* ds) const {
-    d.product(d.K, {ds, d.VP, d.V, beyond, 1}, [&](int64_t i, int64_t) {
-      return Term{{moved + i, 1, KP}, z, d.VP, 0, d.reads};
+    d.product(d.K, {ds, d.VP, d.V, beyond(0), 1}, [&](int64_t i, int64_t) {
+      return Term{{moved(0) + i, 1, KP}, z, d.VP, 0, d.reads};
     });
   }
 

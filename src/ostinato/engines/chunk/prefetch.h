@@ -24,6 +24,7 @@ struct Prefetch {
 
   void clear() { all.clear(), done = 0; }
   void rows(const real* at, int64_t step, int64_t columns, int64_t count) {
+    if (step < LINE) count = (count * step + LINE - 1) / LINE, step = LINE;
     for (int64_t c = 0; c < columns && count; c += LINE) all.push_back({at + c, step, count, far});
   }
   // Where nothing is left, a line that a product reads itself.
