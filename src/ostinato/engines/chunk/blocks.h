@@ -32,11 +32,15 @@ struct Terms {
 struct Result { real* at; int64_t ld, columns; const real* old = nullptr; int64_t step = 0; };
 constexpr real ONE_TIME = 1;
 
-template <int R, int Q, bool ASKS>
+// Whether lines are asked for on the way: in a smaller tile they would wait for one another.
+template <int R, int Q>
+constexpr bool ASKS = R * Q >= 16;
+
+template <int R, int Q>
 INLINE void add(const Term& t, int64_t from, int64_t to, int64_t j, Lines& lines, vec (&sums)[R][Q]) {
   const real *x = t.a.at + from * t.a.column, *w = t.w + from * t.ldw + j;
   for (int64_t i = from; i < to; i++, x += t.a.column, w += t.ldw) {
-    if (ASKS) lines.ask();
+    if (ASKS<R, Q>) lines.ask();
     vec row[Q];
 #pragma GCC unroll 4
     for (int q = 0; q < Q; q++) row[q] = Full{}.load(w + q * LANES);
@@ -60,22 +64,20 @@ INLINE void every(vec (&sums)[R][Q], F f) {
 // Columns from j on.
 template <int R, int Q>
 INLINE void tile(const Terms& terms, int64_t j, const Result& c, Prefetch& prefetch) {
-  constexpr bool large = R * Q >= 16;  // in a smaller one lines would wait for one another
   vec sums[R][Q] = {};
   for (int64_t k = 0; k < terms.count; k++) {
     const Term t = terms.each[k];
     for (int64_t i = t.from, end; i < t.to; i = end) {
-      Lines own{t.w, 0, t.to}, &lines = large ? prefetch.next(own) : own, here = lines;
+      Lines own{t.w, 0, t.to}, &lines = ASKS<R, Q> ? prefetch.next(own) : own, here = lines;
       end = std::min(t.to, i + here.count);
-      add<R, Q, large>(t, i, end, j, here, sums);
-      lines.at = here.at, lines.count -= end - i;
+      add<R, Q>(t, i, end, j, here, sums);
+      lines.at = here.at, lines.count = here.count;
     }
     if (t.factor) every(sums, [&](vec& sum, int64_t r, int64_t) { sum *= t.factor[r]; });
   }
-  real* to = c.at + j;
-  const auto add_old = [&](vec& sum, int64_t r, int64_t q) { sum += c.old[r * c.step] * Full{}.load(to + r * c.ld + q); };
-  if (c.old) every(sums, add_old);
-  every(sums, [&](vec& sum, int64_t r, int64_t q) { Full{}.store(to + r * c.ld + q, sum); });
+  const auto place = [&](int64_t r, int64_t q) { return c.at + r * c.ld + j + q; };
+  if (c.old) every(sums, [&](vec& sum, int64_t r, int64_t q) { sum += c.old[r * c.step] * Full{}.load(place(r, q)); });
+  every(sums, [&](vec& sum, int64_t r, int64_t q) { Full{}.store(place(r, q), sum); });
 }
 
 template <int R>
@@ -139,15 +141,6 @@ static inline void scale_rows(int64_t rows, int64_t columns, real* x, int64_t ld
   for (int64_t i = 0; i < rows; i++) scale_all(1, columns, x + i * ld, ld, factor[i]);
 }
 
-// Σ x_j y_j by lanes; four sums, so that few operations wait for one another.
-static inline vec products(int64_t n, const real* x, const real* y) {
-  vec sums[4] = {};
-  for (int64_t j = 0; j < n; j += PANEL)
-    for (int64_t q = 0; q < 4 && j + q * LANES < n; q++)
-      sums[q] += Full{}.load(x + j + q * LANES) * Full{}.load(y + j + q * LANES);
-  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
-}
-
 #if defined(__clang__)
 #define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
@@ -191,4 +184,21 @@ static void transpose(int64_t rows, int64_t columns, const real* x, int64_t ldx,
       if (rows - i >= LANES && columns - j >= LANES) transpose(Full{}, LANES, from, ldx, to, ldy);
       else transpose(Part{std::min(LANES, columns - j)}, rows - i, from, ldx, to, ldy);
     }
+}
+
+// Of every row Σ_j x_ij y_ij; y and what is put out have whole registers.
+static void row_products(int64_t rows, int64_t columns, const real* x, int64_t ldx, const real* y, int64_t ldy,
+                         real* to) {
+  for (int64_t i = 0; i < rows; i += LANES) {
+    vec sums[LANES] = {};
+    for (int64_t p = 0; p < std::min(LANES, rows - i); p++) {
+      const real *a = x + (i + p) * ldx, *b = y + (i + p) * ldy;
+      int64_t j = 0;
+      for (; j + LANES <= columns; j += LANES) sums[p] += Full{}.load(a + j) * Full{}.load(b + j);
+      if (j < columns) sums[p] += Part{columns - j}.load(a + j) * Full{}.load(b + j);
+    }
+    turn<LANES / 2>(sums);
+    for (int64_t p = 1; p < LANES; p++) sums[0] += sums[p];
+    Full{}.store(to + i, sums[0]);
+  }
 }

@@ -90,39 +90,41 @@ struct Chunk : Head {
   }
 };
 
-// Gradients of a chunk; `s` holds that of the state behind it, `ends` of every head that state, transposed.
+// Gradients of a chunk; `s` holds that of the state behind it, `flow` Σ_v S ∂S for every key of that state.
 struct Back : Chunk {
-  std::vector<Buffer> ends;
-  Buffer start, turned, dx, dk, weights, a;
+  Buffer turned, dx, dk, weights, written, erased, flows;  // written, erased: of β what either part has
+  real* flow;
 
   explicit Back(const Problem& p)
-      : Chunk(p), start(VP * KP), turned(VP * std::max(KP, NP)), dx((C + NP) * KP), dk(NP * KP),
-        weights(reads * NP), a(N * KP) {
+      : Chunk(p), turned(VP * std::max(KP, NP)), dx((C + NP) * KP), dk(NP * KP), weights(reads * NP), written(NP),
+        erased(NP), flows(team * KP) {
     prefetch.far = true;
-    for (int64_t i = 0; i < team; i++) ends.emplace_back(VP * KP);
   }
-  Buffer& end() { return ends[row % team]; }
+
+  void visit(int64_t r, int64_t m) {
+    Chunk::visit(r, m);
+    flow = flows + r % team * KP;
+  }
+  void flows_through(const real* state) { row_products(K, V, state, V, s, VP, flow); }
 
   void backward() {
+    const real* start = p.starts + place() * K * V;
     prepare();
     load_written();
     load(p.o, 1, V, z, VP);
     gradient_of_written();
-    transpose(NP, VP, news, VP, turned, NP);
+    transpose(N, V, news, VP, turned, NP);
     triangle(z, V, turned, weights);
-    turn_state(p.starts, place(), start);
-    decay.to_rows(z, start, weights, k, dx);
-    transpose(KP, VP, s, VP, turned, KP);
+    transpose(K, V, start, V, turned, KP);
+    decay.to_rows(z, turned, weights, k, dx);
+    transpose(K, V, s, VP, turned, KP);
     decay.to_columns(news, turned, weights, x, dk);
-    decay.gates(x, dx, k, dk, end(), turned);
-    std::swap(start, end());
+    decay.gates(x, dx, k, dk, flow);
     put_out();
     decay.write_back(x, z, s);
+    flows_through(start);
   }
 
-  void turn_state(const real* from, int64_t index, real* to) const {
-    transpose(K, V, from + index * K * V, V, to, KP);
-  }
   // What nothing was taken out of is β v.
   void load_written() {
     if (!erases()) return load(p.v, n, V, news, VP, [&](int64_t i) { return factor[i]; });
@@ -154,13 +156,12 @@ struct Back : Chunk {
   }
 
   void gradient_of_beta(const real* y, const real* da) {
-    load(p.v, n, V, news, VP);
-    if (erases()) load(erase(), n, K, a, KP);
-    for (int64_t i = 0; i < count * n; i++) {
-      vec sum = products(VP, y + i * VP, news + i * VP);
-      if (erases()) sum -= products(KP, da + i * KP, a + i * KP);
-      *at(p.dbeta, from * n + i) = lanes_sum(sum);
-    }
+    const auto rows_with = [&](const Port& port, int64_t columns, const real* with, int64_t ld, real* to) {
+      row_products(count * n, columns, at(port, from * n), port.time, with, ld, to);
+    };
+    rows_with(p.v, V, y, VP, written);
+    if (erases()) rows_with(erase(), K, da, KP, erased);
+    for (int64_t i = 0; i < count * n; i++) *at(p.dbeta, from * n + i) = written[i] - erased[i];
   }
 };
 
@@ -185,8 +186,8 @@ extern "C" void backward(const Problem* p, int64_t begin, int64_t end) {
     const int64_t last = std::min(first + c.team, end);
     for (int64_t row = first; row < last; row++) {
       c.visit(row, 0);
-      c.turn_state(p->last, row, c.end());
       c.load_state(p->grad_last, row, c.s);
+      c.flows_through(p->last + row * c.K * c.V);
     }
     for (int64_t m = c.chunks - 1; m >= 0; m--)
       for (int64_t row = first; row < last; row++) {

@@ -146,7 +146,7 @@ struct Decay {
     Full{}.store(dx + row * KP, sum);
   }
 
-  void to_columns(const real* news, const real* state, const real* w, const real* x, real* dk) {
+  void to_columns(const real* news, const real* state, const real* w, const real* x, real* dk) const {
     d.product(d.N, {dk, KP, d.K}, [&](int64_t r, int64_t) {
       return Term{{news + r * d.VP, d.VP, 1}, state, KP, 0, d.V};
     });
@@ -186,22 +186,18 @@ struct Decay {
     });
   }
 
-  // From the states behind the chunk, and their gradient, transposed.
-  void gates(const real* x, const real* dx, const real* k, const real* dk, const real* last, const real* ds) const {
+  // From what flows through every key of the state behind the chunk.
+  void gates(const real* x, const real* dx, const real* k, const real* dk, const real* flow) const {
     for (int64_t c = 0; c < d.K; c += LANES)
-      d.K - c < LANES ? gates_of(c, Part{d.K - c}, x, dx, k, dk, last, ds)
-                      : gates_of(c, Full{}, x, dx, k, dk, last, ds);
+      d.K - c < LANES ? gates_of(c, Part{d.K - c}, x, dx, k, dk, flow) : gates_of(c, Full{}, x, dx, k, dk, flow);
   }
   template <class L>
-  void gates_of(int64_t c, L lane, const real* x, const real* dx, const real* k, const real* dk, const real* last,
-                const real* ds) const {
+  void gates_of(int64_t c, L lane, const real* x, const real* dx, const real* k, const real* dk,
+                const real* flow) const {
     const auto both = [&](const real* x, const real* y, int64_t row) {
       return Full{}.load(x + row * KP + c) * Full{}.load(y + row * KP + c);
     };
-    vec sums[4] = {};
-    for (int64_t i = 0; i < d.VP; i += 4)
-      for (int64_t q = 0; q < 4; q++) sums[q] += both(last, ds, i + q);
-    vec sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    vec sum = Full{}.load(flow + c);
     for (int64_t i = d.C - 1; i >= 0; i--) {
       vec step = both(x, dx, i);
       for (int64_t r = i * d.n; r < (i + 1) * d.n; r++) {

@@ -11,7 +11,7 @@ struct Lines {
 
   void ask() {
     far ? __builtin_prefetch(at, 0, 2) : __builtin_prefetch(at);
-    at += step;
+    at += step, count--;
   }
 };
 
