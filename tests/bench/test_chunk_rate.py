@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ostinato.bench import chunk_rate
-from ostinato.bench.chunk_rate import KINDS, Kind, main, operations, rates
-from ostinato.core.errors import OstinatoError
+from ostinato.bench.chunk_kinds import KINDS, Kind
+from ostinato.bench.chunk_loop import SIZES
+from ostinato.bench.chunk_rate import main, operations, rates
 from ostinato.engines.fused.toolchain import find_compiler
 
 
@@ -27,21 +28,11 @@ def test_both_ways_have_a_share(kind):
     assert all(rate.share > 0 and rate.milliseconds > 0 for rate in found)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_chunks_that_are_wrong_are_not_timed(kind, monkeypatch):
-    monkeypatch.setattr(chunk_rate, "compare", None)
-    right = chunk_rate.recur
-
-    def wrong(*args, **kwargs):
-        o, last = right(*args, **kwargs)
-        return 1.001 * o, last
-
-    monkeypatch.setattr(chunk_rate, "recur", wrong)
-    with pytest.raises(OstinatoError, match=f"Chunks of {kind} are off single steps"):
-        next(rates(kind, 8, 64, 1))
-
-
-@pytest.mark.skipif(find_compiler() is None, reason="no C++ compiler")
-def test_the_table_has_a_line_for_each(capsys):
-    main(["8", "--steps", "64", "--repeats", "1"])
-    assert len(capsys.readouterr().out.splitlines()) == 1 + 2 * len(KINDS)
+@pytest.mark.parametrize("loop", [False, True])
+def test_the_table_has_a_line_for_each(loop, capsys, monkeypatch):
+    for name in ("rates", "gains"):
+        monkeypatch.setattr(chunk_rate, name, lambda *given: [given])
+    main(["8", "16", *["--loop"] * loop])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + 2 * len(KINDS) * (len(SIZES) if loop else 1)
+    assert "rwkv7" in lines[4 + 3 * loop]

@@ -1,57 +1,32 @@
 """How near compiled chunks come to the rate at which torch multiplies large matrices.
 
 python -m ostinato.bench.chunk_rate 64 128 --steps 4096
+python -m ostinato.bench.chunk_rate 64 --loop
 
 Operations are those of the chunk form itself, two for a multiplication and an addition, of
-triangles the half that is not zero; exponentials, scaling and copies count as nothing.
+triangles the half that is not zero; exponentials, scaling and copies count as nothing. With
+`--loop` chunks are timed beside the plain loop over steps instead (`chunk_loop`).
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
+from ostinato.bench.chunk_kinds import KINDS, Kind, check, drawn
+from ostinato.bench.chunk_loop import SIZES, Gain, gains
 from ostinato.bench.machine import Company, crowded
 from ostinato.bench.measure import compare
-from ostinato.core.errors import OstinatoError
 from ostinato.engines.chunk import kernel
-from ostinato.engines.chunk.recurrence import chunk_size, recur
-from ostinato.engines.chunk.steps import Steps
-from ostinato.engines.chunk.stepwise import stepwise
+from ostinato.engines.chunk.recurrence import chunk_size
 from ostinato.train.run import threads
 
 # Rows and columns of the matrices that torch multiplies.
 _SQUARE = 512
 _HEADS = 4
-# What rounding in float32 leaves stays ten times below.
-_BOUND = 1e-5
-
-
-class Kind(NamedTuple):
-    """A recurrence of the family.
-
-    Attributes:
-        updates: n.
-        by_key: whether every key has a decay of its own.
-        erases: whether something is taken out before writing.
-    """
-
-    updates: int
-    by_key: bool
-    erases: bool
-
-
-KINDS = {
-    "mamba2": Kind(1, False, False),
-    "gated-delta-net": Kind(1, False, True),
-    "gla": Kind(1, True, False),
-    "rwkv7": Kind(2, True, True),
-}
 
 
 class Rate(NamedTuple):
@@ -100,8 +75,8 @@ def rates(name: str, width: int, steps: int, repeats: int) -> Iterator[Rate]:
         OstinatoError: if chunks do not compute what single steps do.
     """
     kind, size = KINDS[name], chunk_size(steps, KINDS[name].updates)
-    _check(name, width, size)
-    given, state = _drawn(kind, width, steps), torch.zeros(1, _HEADS, width, width)
+    check(name, width, size)
+    given, state = drawn(kind, 1, steps, _HEADS, width)
     o, last, kept = kernel.forward(given, state, 1.0, size, True)
     assert kept is not None
     grads = torch.randn_like(o), torch.randn_like(last)
@@ -120,47 +95,27 @@ def rates(name: str, width: int, steps: int, repeats: int) -> Iterator[Rate]:
         yield Rate(name, width, way, share, timing.ours_ms, busy)
 
 
-def _check(name: str, width: int, size: int) -> None:
-    """The gate: three chunks, and all gradients, against single steps in float64."""
-    given, state = _drawn(KINDS[name], width, 3 * size), torch.zeros(1, _HEADS, width, width)
-    drawn = (given.q, given.k, given.v, given.g, given.beta)
-    leaves = [x.requires_grad_() for x in drawn if x is not None]
-    batch, _, heads, _ = given.q.shape
-    single = stepwise(given.map(Tensor.double).by_heads(1.0), state.double().flatten(0, 1))
-    expected = torch.unflatten(single[0], 0, (batch, heads)).transpose(1, 2)
-    outcomes = []
-    for o, last in (recur(given, state, size=size), (expected, single[1].view_as(state))):
-        grads = torch.autograd.grad(o.square().sum() + last.square().sum(), leaves)
-        outcomes.append((o.detach(), last.detach(), *grads))
-    for found, right in zip(*outcomes, strict=True):
-        error = float((found - right).norm() / right.norm())
-        # Written so that NaN is an error.
-        if not error <= _BOUND:
-            raise OstinatoError(f"Chunks of {name} are off single steps by {error:.1e}.")
-
-
-def _drawn(kind: Kind, width: int, steps: int) -> Steps:
-    rows = 1, steps * kind.updates, _HEADS
-    q, v = torch.randn(1, steps, _HEADS, width), torch.randn(*rows, width)
-    k = F.normalize(torch.randn(*rows, width), dim=-1)
-    g = -0.1 * torch.rand(1, steps, _HEADS, width if kind.by_key else 1)
-    return Steps(q, k, v, g, k if kind.erases else None, torch.rand(rows))
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
     parser.add_argument("widths", nargs="*", type=int, default=[64], help="K = V")
     parser.add_argument("--steps", type=int, default=4096, help="T, a multiple of the chunk")
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--loop", action="store_true", help="beside the loop over steps instead")
     given = parser.parse_args(arguments)
-    print(*(f"{title:>16}" for title in Rate._fields))
+    _print(Gain._fields if given.loop else Rate._fields)
     for width in given.widths:
         for name in KINDS:
-            for found in rates(name, width, given.steps, given.repeats):
-                share, time = f"{found.share:.2f}", f"{found.milliseconds:.1f}"
-                cells = found._replace(share=share, milliseconds=time)  # type: ignore[arg-type]
-                print(*(f"{cell!s:>16}" for cell in cells), flush=True)
+            for size in SIZES if given.loop else ():
+                for gain in gains(name, width, size, given.repeats):
+                    _print(gain)
+            for rate in () if given.loop else rates(name, width, given.steps, given.repeats):
+                _print(rate)
+
+
+def _print(line: Iterable[object]) -> None:
+    cells = (f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in line)
+    print(*(f"{cell:>22}" for cell in cells), flush=True)
 
 
 if __name__ == "__main__":
