@@ -6,6 +6,7 @@ import torch
 from ostinato.engines.chunk import kernel
 from ostinato.engines.chunk.recurrence import recur
 from ostinato.engines.chunk.steps import Steps
+from ostinato.engines.fused.toolchain import find_compiler
 
 F64 = torch.float64
 
@@ -43,6 +44,21 @@ def test_only_what_is_wanted_has_a_gradient(way):
     recur(steps, state)[1].sum().backward()
     assert state.grad is not None
     assert steps.v.grad is not None
+
+
+@pytest.mark.skipif(find_compiler() is None, reason="no C++ compiler")
+def test_nothing_is_kept_without_gradients(monkeypatch):
+    (steps, state), kept, forward = made(), [], kernel.forward
+
+    def watched(*given):
+        kept.append(given[-1])
+        return forward(*given)
+
+    monkeypatch.setattr(kernel, "forward", watched)
+    with torch.no_grad():
+        recur(steps, state)
+    recur(steps, state)
+    assert kept == [False, True]
 
 
 def test_no_steps_and_no_rows(way):

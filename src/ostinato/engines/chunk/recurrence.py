@@ -46,7 +46,9 @@ def _recur(steps: Steps, state: Tensor, scale: float, size: int) -> tuple[Tensor
     if not _transformed() and (kernel.compiled(steps) or device.compiled(steps)):
         delta = steps.erase is steps.k
         given = steps._replace(erase=None) if delta else steps
-        o, last = _Compiled.apply(scale, size, delta, state, *given)  # type: ignore[no-untyped-call]
+        # Inside the operation gradients are always off, and leaves always want theirs.
+        options = scale, size, delta, torch.is_grad_enabled()
+        o, last = _Compiled.apply(*options, state, *given)  # type: ignore[no-untyped-call]
         return o, last
     operands, flat = steps.by_heads(scale), state.flatten(0, 1)
     if _transformed():
@@ -67,9 +69,15 @@ def _exactly(device: str) -> AbstractContextManager[Any]:
 class _Compiled(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, scale: float, size: int, delta: bool, state: Tensor, *given: Tensor | None
+        ctx: Any,
+        scale: float,
+        size: int,
+        delta: bool,
+        recorded: bool,
+        state: Tensor,
+        *given: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        ctx.options, keep = (scale, size, delta), any(ctx.needs_input_grad)
+        ctx.options, keep = (scale, size, delta), recorded and any(ctx.needs_input_grad)
         steps = _steps(given, delta)
         if steps.q.is_cuda:
             o, last, kept = device.forward(steps, state, scale, keep)
@@ -91,7 +99,7 @@ class _Compiled(torch.autograd.Function):
                 heads = (len(state), state.shape[1])
                 return torch.unflatten(o, 0, heads).transpose(1, 2), last.view_as(state)
 
-            return None, None, None, *_again(run, (state, *given), grads)
+            return None, None, None, None, *_again(run, (state, *given), grads)
         kept = kernel.Kept(starts, written, last)
         grad_o, grad_last = grads
         steps = _steps(given, delta)
@@ -99,7 +107,7 @@ class _Compiled(torch.autograd.Function):
             found, first = device.backward(steps, kept, grad_o, grad_last, scale)
         else:
             found, first = kernel.backward(steps, kept, grad_o, grad_last, scale, size)
-        return None, None, None, first, *found
+        return None, None, None, None, first, *found
 
 
 def _steps(given: Sequence[Tensor | None], delta: bool) -> Steps:
