@@ -34,7 +34,7 @@ constexpr real ONE_TIME = 1;
 
 // Whether lines are asked for on the way: in a smaller tile they would wait for one another.
 template <int R, int Q>
-constexpr bool ASKS = R * Q >= 16;
+constexpr bool ASKS = Q == 4 && 3 * R >= 2 * GROUP;
 
 template <int R, int Q>
 INLINE void add(const Term& t, int64_t from, int64_t to, int64_t j, Lines& lines, vec (&sums)[R][Q]) {
@@ -166,7 +166,7 @@ INLINE void turn(vec* rows) {
 
 // A square of registers; the rows that are not there are zeros.
 template <class L>
-INLINE void transpose(L lane, int64_t count, const real* x, int64_t ldx, real* y, int64_t ldy) {
+INLINE void transpose_square(L lane, int64_t count, const real* x, int64_t ldx, real* y, int64_t ldy) {
   vec square[LANES];
 #pragma GCC unroll 16
   for (int64_t p = 0; p < LANES; p++) square[p] = p < count ? lane.load(x + p * ldx) : vec{};
@@ -181,8 +181,8 @@ static void transpose(int64_t rows, int64_t columns, const real* x, int64_t ldx,
     for (int64_t j = 0; j < columns; j += LANES) {
       const real* from = x + i * ldx + j;
       real* to = y + j * ldy + i;
-      if (rows - i >= LANES && columns - j >= LANES) transpose(Full{}, LANES, from, ldx, to, ldy);
-      else transpose(Part{std::min(LANES, columns - j)}, rows - i, from, ldx, to, ldy);
+      if (rows - i >= LANES && columns - j >= LANES) transpose_square(Full{}, LANES, from, ldx, to, ldy);
+      else transpose_square(Part{std::min(LANES, columns - j)}, rows - i, from, ldx, to, ldy);
     }
 }
 
