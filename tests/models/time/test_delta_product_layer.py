@@ -1,4 +1,4 @@
-"""The layer: its equations and options, and a solution of S3 by hand."""
+"""The layer: its equations and options, and groups that weights set by hand track."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from ostinato.core.errors import ArgumentError
 from ostinato.core.state import leaves
 from ostinato.models.time.delta_product_layer import DeltaProductConfig, DeltaProductLayer
 from ostinato.tasks.word_problem import WordProblemTask
+
+from .reflections import circle, swaps, turns
 
 F64 = torch.float64
 SMALL = {"width": 6, "num_heads": 2, "head_dim": 4}
@@ -130,49 +132,68 @@ def test_options_that_do_not_fit_are_refused(options, message):
         layer(**options)
 
 
-def by_hand(engine):
-    """S3 in one layer: every element is at most two swaps of three things, and a swap reflects.
+def before_silu(y):
+    """What SiLU makes y of, for y > −0.27."""
+    low, high = torch.full_like(y, -1.2), torch.full_like(y, 2.0)
+    for _ in range(60):
+        middle = (low + high) / 2
+        below = F.silu(middle) < y
+        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+    return low
 
-    Keys are (e_i − e_j) / √2; β is 2, or 0 where fewer swaps are needed. The state begins as the
-    identity; the query tells all six orders apart, and the output matrix compares with each.
+
+def by_hand(elements):
+    """A layer that tracks a group of orthogonal matrices, each a product of reflections.
+
+    β is 2, or 0 where fewer reflections are needed. The state begins as the identity; the query
+    is turned into another place by every element, and the output matrix compares with each.
     """
-    config = DeltaProductConfig(width=6, num_heads=1, head_dim=3, scale=1.0, **BARE)
-    net = DeltaProductLayer(config, engine)
-    places = torch.eye(3)
-    swaps = [((0, 1), (1, 0, 2)), ((1, 2), (0, 2, 1)), ((0, 2), (2, 1, 0))]
-    made = {(0, 1, 2): ()}
-    for first in (None, *swaps):
-        for last in swaps:
-            done = [each for each in (first, last) if each]
-            order = torch.eye(3)
-            for _, swap in done:
-                order = places[list(swap)] @ order
-            made.setdefault(tuple(order.argmax(0).tolist()), tuple(pair for pair, _ in done))
-    orders = sorted(made)
-    weight, rates = torch.zeros(15, 6), torch.full((2, 6), -200.0)
-    query = torch.tensor([1.0, 2.0, 4.0])
-    weight[:3] = query[:, None]
-    for element, order in enumerate(orders):
-        for j, (a, b) in enumerate(made[order]):
-            # SiLU of these is 1/4 and −1/4
-            weight[3 + 3 * j + a, element] = 0.4150730166564507
-            weight[3 + 3 * j + b, element] = -0.8145266181960849
+    count, size = len(elements), elements[-1][0].numel()
+    updates = max(map(len, elements))
+    shape = {"head_dim": size, "num_heads": 1, "num_householder": updates, "scale": 1.0}
+    net = DeltaProductLayer(DeltaProductConfig(width=count, **shape, **BARE), "chunk")
+    query = 2.0 ** torch.arange(size, dtype=F64) / 2**size
+    weight = torch.zeros(net.input.out_features, count, dtype=F64)
+    weight[:size] = before_silu(query)[:, None]
+    rates, codes = torch.full((updates, count), -200.0), torch.zeros(count, size, dtype=F64)
+    for element, keys in enumerate(elements):
+        matrix = torch.eye(size, dtype=F64)
+        for j, key in enumerate(keys):
+            rows = slice((1 + j) * size, (2 + j) * size)
+            weight[rows, element] = before_silu(key / 4)
             rates[j, element] = 200
-    seen = F.silu(query)
+            matrix = matrix - 2 * key.outer(key @ matrix)
+        codes[element] = matrix.T @ query
     with torch.no_grad():
         net.input.weight.copy_(weight)
         net.rates.weight.copy_(rates)
-        codes = torch.stack([seen[list(order)] for order in orders])
         net.output.weight.copy_(codes)
     return net
 
 
-def test_permutations_of_three_by_hand_over_ten_thousand_steps():
-    task, net = WordProblemTask("S3", held_out_steps=10_000, held_out_sequences=2), by_hand("chunk")
+GOLDEN = (1 + 5**0.5) / 2
+BY_HAND = {
+    "S3": (lambda: swaps(3), 2, 10_000),
+    "S5": (lambda: swaps(5), 4, 1000),
+    "S4": (lambda: turns("S4", [1.0, 1.0, 0.0]), 2, 1000),
+    "A5": (lambda: turns("A5", [1.0, GOLDEN, 1 / GOLDEN]), 2, 1000),
+    "Z60": (lambda: circle(60), 2, 1000),
+}
+
+
+@pytest.mark.parametrize("group", BY_HAND)
+def test_a_group_is_tracked_by_as_many_reflections_as_are_claimed(group):
+    made, updates, steps = BY_HAND[group]
+    net = by_hand(made())
+    assert net.recurrence.cell.updates == updates
+    task = WordProblemTask(group, held_out_steps=steps, held_out_sequences=2)
     (batch,) = task.held_out("valid", 2)
-    x = F.one_hot(batch.inputs, 6).float()
+    size = net.recurrence.cell.key_size
     with torch.no_grad():
-        y, _ = net(x, ((), torch.eye(3).expand(2, 1, 3, 3)))
+        y, _ = net(
+            F.one_hot(batch.inputs, len(task.table)).float(),
+            ((), torch.eye(size).expand(2, 1, -1, -1)),
+        )
     assert torch.equal(y.argmax(-1), batch.targets)
 
 
