@@ -54,6 +54,25 @@ def held_out(task, split="test"):
     return batch
 
 
+def test_recordings_of_an_equal_level_and_silence(folder):
+    write_wave(folder / "3_ann_2.wav", np.zeros(30))
+    loud = held_out(SpokenDigitsTask(str(folder), steps=80)).inputs
+    equal = held_out(SpokenDigitsTask(str(folder), steps=80, level="equal")).inputs
+    spoken = (loud != 0).any(1).flatten()
+    assert int(spoken.sum()) == len(loud) - 1
+    assert not equal[~spoken].any()
+    lengths = [len(a) for d, s, i, a in sorted(recordings(), key=str_order) if i < 5]
+    power = equal.square().sum((1, 2)) / torch.tensor(lengths)
+    torch.testing.assert_close(power[spoken], torch.ones(len(loud) - 1), atol=1e-4, rtol=0)
+    ratio = equal[spoken] / loud[spoken].where(loud[spoken] != 0, torch.nan)
+    torch.testing.assert_close(ratio.nanmedian(1).values, ratio.nan_to_num().amax(1))
+
+
+def str_order(recording):
+    digit, speaker, index, _ = recording
+    return f"{digit}_{speaker}_{index}.wav"
+
+
 @pytest.mark.parametrize(("label", "classes"), [("digit", 10), ("speaker", 2)])
 def test_split_and_labels(folder, label, classes):
     task = SpokenDigitsTask(str(folder), label, steps=50)

@@ -24,6 +24,8 @@ from ostinato.tasks.text_files import read_bytes
 
 _FULL = 32768.0
 """The largest sample of 16 bits."""
+_QUIETEST = 1 / _FULL
+"""The root mean square below which a recording is silence, and stays so."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,9 @@ class Clip:
 class SpokenDigitsTask(LabelledTask):
     """Name the digit, or the speaker, after hearing a recording sample by sample.
 
-    The first `steps` samples of each recording, padded with zeros: inputs (B, steps, 1) in
-    [−1, 1]. Repetitions 0–4 are "test", 5–9 "valid". Trivial score: the commonest class.
+    The first `steps` samples of each recording, padded with zeros: inputs (B, steps, 1), as
+    recorded in [−1, 1]. Repetitions 0–4 are "test", 5–9 "valid". Trivial score: the commonest
+    class.
 
     Args:
         path: a folder with files {digit}_{speaker}_{index}.wav, 16 bits mono, or with one .npz or
@@ -55,21 +58,29 @@ class SpokenDigitsTask(LabelledTask):
         label: "digit", 10 classes, or "speaker".
         steps: T.
         seed: what the order of the training recordings derives from.
+        level: "recorded", or "equal": each recording divided by its root mean square. As recorded
+            that is 0.05 in the mean, small beside the biases that a network begins with.
     """
 
     name = "spoken_digits"
 
     def __init__(
-        self, path: str | None = None, label: str = "digit", steps: int = 4096, seed: int = 0
+        self,
+        path: str | None = None,
+        label: str = "digit",
+        steps: int = 4096,
+        seed: int = 0,
+        level: str = "recorded",
     ) -> None:
         require_one_of(("digit", "speaker"), label=label)
+        require_one_of(("recorded", "equal"), level=level)
         require_at_least(1, steps=steps)
         if path is None:
             raise ArgumentError(
                 "The task 'spoken_digits' needs path=, the folder of the Free Spoken Digit "
                 "Dataset's recordings. 'digits' and the generated tasks need none."
             )
-        self.path, self.label, self.steps = path, label, steps
+        self.path, self.label, self.steps, self.level = path, label, steps, level
         clips = list(_clips(Path(path).expanduser()))
         speakers = sorted({clip.speaker for clip in clips})
         parts: dict[str, list[Clip]] = {"train": [], "valid": [], "test": []}
@@ -80,7 +91,7 @@ class SpokenDigitsTask(LabelledTask):
                 raise DataError(f"{path} has no recording for {split!r}: 0–4 test, 5–9 valid.")
         sequences = {
             split: (
-                torch.from_numpy(np.stack([_fit(clip.audio, steps) for clip in members])),
+                torch.from_numpy(np.stack([self._fit(clip.audio) for clip in members])),
                 torch.tensor(
                     [c.digit if label == "digit" else speakers.index(c.speaker) for c in members]
                 ),
@@ -90,18 +101,20 @@ class SpokenDigitsTask(LabelledTask):
         super().__init__(sequences, 10 if label == "digit" else len(speakers), seed)
 
     def describe(self) -> dict[str, Any]:
-        """What every labelled task says, what is named, and T."""
-        return {**super().describe(), "label": self.label, "steps": self.steps}
+        """What every labelled task says, what is named, T, and the level."""
+        options = {"label": self.label, "steps": self.steps, "level": self.level}
+        return {**super().describe(), **options}
+
+    def _fit(self, audio: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The first steps (T, 1), padded with zeros."""
+        if self.level == "equal":
+            audio = audio / np.sqrt(np.square(audio).mean() + _QUIETEST**2)
+        head = audio[: self.steps]
+        return np.pad(head, (0, self.steps - len(head)))[:, None]
 
 
 def _split(clip: Clip) -> str:
     return "test" if clip.index < 5 else "valid" if clip.index < 10 else "train"
-
-
-def _fit(audio: npt.NDArray[np.float32], steps: int) -> npt.NDArray[np.float32]:
-    """The first steps (T, 1), padded with zeros."""
-    head = audio[:steps]
-    return np.pad(head, (0, steps - len(head)))[:, None]
 
 
 def _clips(path: Path) -> Iterator[Clip]:
