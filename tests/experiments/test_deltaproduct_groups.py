@@ -14,7 +14,7 @@ from ostinato.experiments.deltaproduct_groups import (
     ONE,
     POSITIVE,
     SOLVED,
-    GrowingWords,
+    GradualWords,
     Size,
     Words,
     measure,
@@ -28,8 +28,8 @@ from ostinato.train.evaluate import evaluate
 def test_the_worst_group_of_each_seed_decides(monkeypatch):
     scores = {("S4", 2): 99.0, ("S4", 1): 40.0, ("S5", 4): 97.0, ("S5", 1): 5.0}
 
-    def accuracies(net, size, group, seed, lengths):
-        assert lengths == [8, 16, 32, 128]
+    def accuracies(net, group, seed, lengths):
+        assert lengths == ([8, 16, 32, 128] if group == "S4" else [6, 12, 24, 96])
         shape = net
         if not shape.negative:
             return [30.0 + seed, 0, 0, 0]
@@ -40,7 +40,7 @@ def test_the_worst_group_of_each_seed_decides(monkeypatch):
     monkeypatch.setattr(deltaproduct_groups, "_net", lambda size, group, shape, *_: shape)
     monkeypatch.setattr(deltaproduct_groups, "_accuracies", accuracies)
     monkeypatch.setattr(deltaproduct_groups, "_keys", lambda net: found)
-    groups = {"S4": Words(2, {4: 1, 8: 1}), "S5": Words(4, {8: 2})}
+    groups = {"S4": Words(2, {4: 1, 8: 1}), "S5": Words(4, {6: 2})}
     size = Size(groups, Training(8, 2, updates=1))
     measured = measure(size, 2, silent)
     assert measured.values == {
@@ -56,10 +56,23 @@ def test_the_worst_group_of_each_seed_decides(monkeypatch):
     assert keys.curves[0].runs[0] == pytest.approx([40, 80, 98, 100])
 
 
-def test_words_grow_and_held_out_ones_are_long():
-    task = GrowingWords("Z3", {2: 2, 5: 1}, seed=3)
-    assert [task.batch(step, 4).inputs.shape[1] for step in (0, 1, 2, 7)] == [2, 2, 5, 5]
-    assert task.batch(1, 4).inputs.equal(WordProblemTask("Z3", 2, seed=3).batch(1, 4).inputs)
+def test_words_grow_and_are_as_uneven_as_their_turn_says():
+    task = GradualWords("Z3", Words(2, {2: 2, 5: 1}), seed=3)
+    batches = [task.batch(step, 4) for step in (0, 1, 2, 7)]
+    assert [batch.inputs.shape[1] for batch in batches] == [2, 2, 5, 5]
+    assert all(batch.targets.equal(task.answers(batch.inputs)) for batch in batches)
+    assert task.batch(1, 4).inputs.equal(batches[1].inputs)
+
+
+def test_elements_are_few_at_first_and_equally_frequent_at_last():
+    words = Words(2, {50: 100}, skew=2)
+    task, other = (GradualWords("Z5", words, seed) for seed in (3, 4))
+    first, last = (task.batch(step, 200).inputs.flatten().bincount() for step in (0, 85))
+    shares = torch.tensor([1, 1 / 4, 1 / 9, 1 / 16, 1 / 25])
+    expected = 10_000 * shares / shares.sum()
+    torch.testing.assert_close(first[task.ranked].float(), expected, atol=120, rtol=0)
+    torch.testing.assert_close(last.float(), torch.full((5,), 2000.0), atol=200, rtol=0)
+    assert not task.ranked.equal(other.ranked)
 
 
 def test_keys_are_those_of_all_elements():
@@ -78,3 +91,13 @@ def test_two_updates_learn_three_things_in_order():
     task = WordProblemTask("S3", 16, 16)
     assert evaluate(enough, task) > 0.95
     assert evaluate(one, task) < 0.7
+
+
+@pytest.mark.slow
+def test_two_updates_learn_the_icosahedron():
+    words = Words(2, {12: 1500}, skew=2)
+    size = Size({"A5": words}, Training(64, 8, updates=1500, batch=170))
+    net = deltaproduct_groups._net(size, "A5", Shape(2), 0, silent)
+    same, longer = deltaproduct_groups._accuracies(net, "A5", 0, [12, 48])
+    assert same > 99
+    assert longer > 95

@@ -4,7 +4,12 @@ One layer reads elements of a group and says at every step what their product is
 make a rotation, so two updates track S3, and S4 and A5 too, the rotations of the cube and of the
 icosahedron; so do Z60, turns of a plane, and A4xZ5, of which each factor takes heads of its own;
 S5 takes four. One update fails on all of them, and so does any number of them if no
-eigenvalue is negative. Words grow in training, which the paper's millions of them do not need.
+eigenvalue is negative.
+
+In training words grow, or their elements: one is frequent at first, and with time all become so.
+The paper's millions of words need neither. Without that a net is soon perfect on two elements, by
+heart, and stays at chance on three; of few elements, words of twelve are worth tracking, and those
+that become more frequent find a space in which they are turns.
 
 A head that tracks S4 turns a space of three dimensions, so its keys lie there, and β is near 2:
 where that is so in the nets that learned it, `key_subspace` says.
@@ -21,6 +26,7 @@ from ostinato.analysis.key_subspace import KeySubspace, key_subspace
 from ostinato.experiments.deltaproduct_nets import Shape, Training, trained
 from ostinato.experiments.experiment import Claim, Curve, Measurement, Panel, Track
 from ostinato.models.time.delta_product import DeltaProductBlock, DeltaProductClassifier
+from ostinato.tasks.seeds import generator_at
 from ostinato.tasks.task import Batch
 from ostinato.tasks.word_problem import WordProblemTask
 from ostinato.train.evaluate import evaluate
@@ -51,6 +57,8 @@ KEYS = Claim(
     at_least=95,
 )
 BETA = Claim("S4, n = 2: mean β of that head", "near 2", at_least=1.8, at_most=2)
+EVEN = 0.85
+"""The share of optimizer steps after which all elements are equally frequent."""
 _WORDS = 200  # that accuracy is measured on
 CLAIMS = (SOLVED, LONGER, ONE, POSITIVE, KEYS, BETA)
 
@@ -62,10 +70,18 @@ class Words:
     Attributes:
         enough: updates a step that track it.
         growth: the lengths of words in training, one after the other, with optimizer steps.
+        skew: of frequencies at first, the k-th element having k^−skew of the first one's; it falls
+            to 0 by `EVEN` of the steps, where all are as frequent.
     """
 
     enough: int
     growth: Mapping[int, int]
+    skew: float = 0.0
+
+    @property
+    def steps(self) -> int:
+        """The length that training ends with."""
+        return max(self.growth)
 
 
 @dataclass(frozen=True)
@@ -73,51 +89,53 @@ class Size:
     """Which groups, and how nets learn.
 
     Attributes:
-        groups: by name, S4 among them; words of all grow to the same length.
+        groups: by name, S4 among them.
         training: of every net; optimizer steps are those of the words.
     """
 
     groups: Mapping[str, Words]
     training: Training
 
-    @property
-    def steps(self) -> int:
-        """The length of the words that training ends with."""
-        return max(self.groups["S4"].growth)
 
-
-class GrowingWords(WordProblemTask):
-    """Words that are short at first.
+class GradualWords(WordProblemTask):
+    """Words that are short at first, and of few elements.
 
     Args:
         group: as for `WordProblemTask`.
-        growth: the lengths of training words, in their order, each with the number of batches.
-        seed: what all batches derive from.
+        words: their lengths in training, and how uneven their elements are.
+        seed: what all batches derive from, and which elements are frequent at first.
     """
 
-    def __init__(self, group: str, growth: Mapping[int, int], seed: int = 0) -> None:
-        super().__init__(group, max(growth), seed=seed)
-        self.lengths = [steps for steps, count in growth.items() for _ in range(count)]
+    def __init__(self, group: str, words: Words, seed: int = 0) -> None:
+        super().__init__(group, words.steps, seed=seed)
+        self.lengths = [steps for steps, count in words.growth.items() for _ in range(count)]
+        self.skew = words.skew
+        self.ranked = torch.randperm(len(self.table), generator=generator_at(seed, "ranks"))
 
     def batch(self, step: int, batch_size: int) -> Batch:
-        """The training batch of `step`, of words that are as long as its turn says."""
-        self.steps = self.lengths[min(step, len(self.lengths) - 1)]
-        return super().batch(step, batch_size)
+        """The training batch of `step`, as long and as uneven as its turn says."""
+        turn = min(step, len(self.lengths) - 1)
+        skew = self.skew * max(0.0, 1 - turn / (EVEN * len(self.lengths)))
+        shares = torch.arange(1, len(self.table) + 1).pow(-skew)
+        count, generator = batch_size * self.lengths[turn], generator_at(self.seed, "train", step)
+        drawn = torch.multinomial(shares, count, replacement=True, generator=generator)
+        inputs = self.ranked[drawn].view(batch_size, -1)
+        return Batch(inputs, self.answers(inputs))
 
 
 def measure(size: Size, seeds: int, track: Track) -> Measurement:
     """Train with enough updates, with one, and without negative eigenvalues."""
-    lengths = [size.steps, 2 * size.steps, 4 * size.steps, 16 * size.steps]
     runs: dict[Claim, list[list[list[float]]]] = {SOLVED: [], ONE: [], POSITIVE: []}
     curves, keys = list[Curve](), list[KeySubspace]()
     for group, words in size.groups.items():
         enough = Shape(words.enough)
+        lengths = [words.steps * times for times in (1, 2, 4, 16)]
         shapes = {SOLVED: enough, ONE: Shape(1), POSITIVE: replace(enough, negative=False)}
         for claim, shape in shapes.items():
             found = list[list[float]]()
             for seed in range(seeds):
                 net = _net(size, group, shape, seed, track)
-                found.append(_accuracies(net, size, group, seed, lengths))
+                found.append(_accuracies(net, group, seed, lengths))
                 if group == "S4" and claim is SOLVED:
                     keys.append(_keys(net))
             runs[claim].append(found)
@@ -135,16 +153,16 @@ def measure(size: Size, seeds: int, track: Track) -> Measurement:
 
 
 def _net(size: Size, group: str, shape: Shape, seed: int, track: Track) -> DeltaProductClassifier:
-    task = GrowingWords(group, size.groups[group].growth, seed)
+    task = GradualWords(group, size.groups[group], seed)
     training = replace(size.training, updates=len(task.lengths))
     return trained(task, shape, training, seed, track, group)[0]
 
 
 def _accuracies(
-    net: DeltaProductClassifier, size: Size, group: str, seed: int, lengths: Sequence[int]
+    net: DeltaProductClassifier, group: str, seed: int, lengths: Sequence[int]
 ) -> list[float]:
     """At every length, in percent."""
-    longer = [WordProblemTask(group, size.steps, steps, seed, _WORDS) for steps in lengths]
+    longer = [WordProblemTask(group, lengths[0], steps, seed, _WORDS) for steps in lengths]
     return [100 * evaluate(net, each, batch_size=100) for each in longer]
 
 
