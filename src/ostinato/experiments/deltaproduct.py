@@ -9,7 +9,7 @@ eigenvalues are needed (everywhere, for parity in `deltaproduct_parity`); tasks 
 hierarchy (`deltaproduct_arithmetic`); language models beyond the length of training
 (`deltaproduct_language`).
 
-The paper trains on two million words of 128 elements for 100 epochs; the small scale has 102,000
+The paper trains on two million words of 128 elements for 100 epochs; the small scale has 124,000
 words at most, of 4 to 32 elements of S3 and S4, and the medium scale 255,000 words of 12 elements
 of A5 and others as well. Its language models have 213 million parameters and read 19 billion
 tokens, or more; here they have 0.16 million and read 0.2 million characters.
@@ -64,8 +64,8 @@ def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
 
 _SMALL = Scale(
     deltaproduct_groups.Size(
-        {"S3": Words(2, {4: 150, 32: 150}), "S4": Words(2, {12: 600}, skew=2)},
-        Training(64, 8, updates=600, batch=170),
+        {"S3": Words(2, {4: 150, 32: 150}), "S4": Words(2, {4: 800, 8: 50, 32: 120})},
+        Training(64, 8, updates=970, batch=128),
     ),
     deltaproduct_parity.Size(Training(32, 4, updates=300)),
     deltaproduct_arithmetic.Size(Training(64, 4, updates=400)),
@@ -89,7 +89,9 @@ EXPERIMENT = Experiment(
         "small": _SMALL,
         "medium": replace(
             _SMALL,
-            groups=replace(_SMALL.groups, groups={**_SMALL.groups.groups, **_LARGER}),
+            groups=deltaproduct_groups.Size(
+                {**_SMALL.groups.groups, **_LARGER}, Training(64, 8, updates=1500, batch=170)
+            ),
         ),
         "paper": Scale(
             deltaproduct_groups.Size(
