@@ -31,6 +31,14 @@ def test_the_table_has_a_line_for_each_form_and_a_column_for_each_gain(capsys, m
     assert full < quasi < 20 < halved < 29
 
 
+def test_lines_are_chosen_by_their_names(monkeypatch):
+    monkeypatch.setattr(newton_iterations, "solve", lambda *_, **options: options)
+    monkeypatch.setattr(newton_iterations, "cell", lambda found: str(found[0].get("smooth")))
+    _, _, *rows = newton_iterations.lines(1, 1, [1.0], 1, "smoother")
+    assert len(rows) == 3
+    assert all(row.startswith("| smoother, ") and row.endswith("| True |") for row in rows)
+
+
 def test_options_of_newton_are_checked():
     with pytest.raises(ValueError, match="tolerance must be a number above 0"):
         main(["--units", "2", "--steps", "3", "--tolerance", "-1"])

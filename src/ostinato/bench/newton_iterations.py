@@ -1,6 +1,6 @@
 """How many iterations Newton's method takes on tanh networks, by their gain and its options.
 
-python -m ostinato.bench.newton_iterations --units 16 --steps 256 --gains 0.5,0.9,1.2,1.5
+python -m ostinato.bench.newton_iterations --units 16 --steps 256 --gains 0.5,0.9,1.2,1.5,2
 
 Networks are those of the experiment on DEER: weights of N(0, g²/n), inputs of 0.3 N(0, 1), one row,
 one window, float64.
@@ -42,7 +42,7 @@ FORMS: Mapping[str, Mapping[str, Any]] = {
 
 
 def lines(
-    units: int, steps: int, gains: Sequence[float], seeds: int, **limits: Any
+    units: int, steps: int, gains: Sequence[float], seeds: int, forms: str = "", **limits: Any
 ) -> Iterator[str]:
     """The table in Markdown, line by line as it is measured.
 
@@ -51,14 +51,15 @@ def lines(
         steps: T.
         gains: g, a column for each.
         seeds: networks for each gain, from seed 0.
+        forms: a line for each of `FORMS` in whose name this stands.
         limits: `tolerance` and `iterations` of `ost.newton`.
     """
     networks = [[_network(gain, units, steps, seed) for seed in range(seeds)] for gain in gains]
     yield _row(f"{units} units, {steps} steps; gain", (f"{gain:g}" for gain in gains))
     yield _row("---", ("---" for _ in gains))
-    for name, options in FORMS.items():
+    for name in filter(lambda name: forms in name, FORMS):
         found = (
-            [solve(each.cell, each.x, **options, **limits) for each in column]
+            [solve(each.cell, each.x, **FORMS[name], **limits) for each in column]
             for column in networks
         )
         yield _row(name, map(cell, found))
@@ -90,8 +91,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
     parser.add_argument("--units", type=int, default=16)
     parser.add_argument("--steps", type=int, default=256)
-    parser.add_argument("--gains", type=_gains, default=[0.5, 0.9, 1.2, 1.5], help="0.5,0.9,…")
+    parser.add_argument("--gains", type=_gains, default=[0.5, 0.9, 1.2, 1.5, 2.0], help="0.5,0.9,…")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--forms", default="", help="only lines in whose name this stands")
     parser.add_argument("--tolerance", type=float, default=1e-8)
     parser.add_argument("--iterations", type=int, default=200, help="after which one is given up")
     with threads(1):
