@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ostinato.core.cell import Cell as Cell
+    from ostinato.core.clip_gradient import clip_gradient as clip_gradient
     from ostinato.core.errors import EngineError as EngineError
     from ostinato.core.errors import OstinatoError as OstinatoError
     from ostinato.core.scan import scan as scan
@@ -45,6 +46,7 @@ _HOME = {
     "affine_scan": "engines.parallel.affine",
     "associative_scan": "engines.parallel.associative",
     "check_cell": "over.contract",
+    "clip_gradient": "core.clip_gradient",
     "delta_rule": "engines.chunk.delta_rule",
     "explain": "over.explain",
     "matrix_scan": "engines.chunk.matrix_scan",

@@ -13,10 +13,13 @@ from torch.utils import _pytree as pytree
 
 from ostinato.compiler.fission import Fission, Kind, is_size
 from ostinato.compiler.reach import ARRANGE, FRESH, PRODUCT, REDUCE, shape_for
+from ostinato.core.clip_gradient import OPERATION
 
 aten = torch.ops.aten
 
-_FREE = ARRANGE | FRESH | {aten.clone, aten.alias, aten.detach, aten._to_copy, aten.lift_fresh_copy}
+_FREE = ARRANGE | FRESH | {
+    aten.clone, aten.alias, aten.detach, aten._to_copy, aten.lift_fresh_copy, OPERATION,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from torch.utils import _pytree as pytree
 from ostinato.compiler.fission import Fission, is_size
 from ostinato.compiler.rows import count
 from ostinato.compiler.stages import stages
+from ostinato.core.clip_gradient import OPERATION
 
 aten = torch.ops.aten
 
@@ -37,7 +38,7 @@ ARRANGE = {
 }  # fmt: skip
 _LINEAR = {
     aten.add, aten.sub, aten.rsub, aten.neg, aten.clone, aten.alias, aten.detach,
-    aten.lift_fresh_copy, aten.sum, aten.mean,
+    aten.lift_fresh_copy, aten.sum, aten.mean, OPERATION,
 }  # fmt: skip
 REDUCE = {
     aten.sum, aten.mean, aten.amax, aten.amin, aten.prod, aten.any, aten.all, aten.logsumexp,

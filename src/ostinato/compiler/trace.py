@@ -19,10 +19,11 @@ from torch.utils import _pytree as pytree
 
 from ostinato.compiler.record import record
 from ostinato.compiler.rows import TraceError
+from ostinato.core.clip_gradient import OPERATION
 from ostinato.core.recurrence import Step
 from ostinato.core.state import State
 
-__all__ = ["Trace", "TraceError", "trace"]
+__all__ = ["Trace", "TraceError", "drop_clips", "trace"]
 # Frames of these folders are not the user's.
 _LIBRARIES = f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parent}{os.sep}"
 
@@ -94,6 +95,14 @@ def trace(step: Step, carry: State, x: Any) -> Trace:
         },
         output_spec=specs[0],
     )
+
+
+def drop_clips(trace: Trace) -> bool:
+    """Leave out, in place, all that a step does to clip gradients; whether it did."""
+    clips = [node for node in trace.nodes if node.target is OPERATION.default]
+    for node in clips:
+        node.target, node.args = torch.ops.aten.alias.default, node.args[:1]
+    return bool(clips)
 
 
 def _record(flat: Callable[..., Any], examples: list[Any]) -> fx.GraphModule:

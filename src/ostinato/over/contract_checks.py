@@ -20,6 +20,7 @@ from ostinato.over.time import RNN
 
 BATCH, STEPS = 3, 7
 LENGTHS = (7, 1, 4)
+_SMALL = 2.0**-20
 
 Pair = tuple[list[Tensor], list[Tensor]]
 """What was found, and what should have been."""
@@ -205,10 +206,11 @@ def _transforms(subject: Subject, engine: str) -> Pair:
     tangent = map_state(torch.ones_like, subject.state)
     pushed = torch.func.jvp(step, (subject.state,), (tangent,))[1]
     values, pull = torch.func.vjp(step, subject.state)[:2]
-    cotangent = [torch.ones_like(value) for value in values]
+    # Small, so that a step that clips its gradient passes it on as it is.
+    cotangent = [torch.full_like(value, _SMALL) for value in values]
     (pulled,) = pull(cotangent)
     left = torch.stack([p.sum() for p in pushed]).sum()
-    right = torch.stack([p.sum() for p in leaves(pulled)]).sum()
+    right = torch.stack([p.sum() for p in leaves(pulled)]).sum() / _SMALL
     return [left], [right]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 
+from ostinato.core.clip_gradient import clip_gradient
 from ostinato.engines.fused import ir
 
 _FUNCTIONS = {
@@ -61,12 +62,18 @@ def _compute(value, args):
     if value.op == "permute":
         return args[0].permute(0, *(axis + 1 for axis in value.attrs))
     if value.op == "reshape":
-        x = args[0].detach() if value.attrs else args[0]
-        return x.reshape(len(x), *value.shape)
+        return _passed(args[0], value.attrs).reshape(len(args[0]), *value.shape)
     if value.op == "expand":
         return _aligned(args[0], len(value.shape)).expand(-1, *value.shape)
     reduce = {"sum": torch.sum, "max": torch.amax}[value.op]
     return reduce(args[0], [axis + 1 for axis in value.attrs], keepdim=True)
+
+
+def _passed(x, limit):
+    """Elements that pass only part of their gradient on."""
+    if limit is None:
+        return x
+    return clip_gradient(x, limit[0]) if limit[0] else x.detach()
 
 
 def _aligned(x, rank):

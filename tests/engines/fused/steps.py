@@ -13,6 +13,7 @@ from torch import nn
 from ostinato.compiler.fission import split
 from ostinato.compiler.stages import stages
 from ostinato.compiler.trace import trace
+from ostinato.core.clip_gradient import clip_gradient
 from ostinato.engines.fused.layout import to_rows
 from ostinato.engines.fused.lower import lower
 
@@ -68,6 +69,8 @@ UNARY = {
     "aten_ones": lambda a: aten.ones_like(a) + a,
     "clone": lambda a: a.clone() * 2,
     "detach": lambda a: a.detach() * a,
+    "clip_gradient": lambda a: clip_gradient(a * 2, 0.3).sin(),
+    "clip_nothing": lambda a: clip_gradient(a, float("inf")) * 2,
     "alias": lambda a: aten.alias(a) * 2,
 }  # fmt: skip
 POINTWISE = {
@@ -117,6 +120,7 @@ POINTWISE = {
     "zeros_like": lambda h, x: torch.zeros_like(h) + x,
     "ones_like": lambda h, x: h + torch.ones_like(h),
     "full_like": lambda h, x: h * torch.full_like(h, 0.3),
+    "clipped_twice": lambda h, x: clip_gradient(h, 0.2) * x + clip_gradient(h, 0.2) * V,
     "same_twice": lambda h, x: h * h + h,
 }  # fmt: skip
 FILLS = {

@@ -226,6 +226,20 @@ def _permute(value: Value, g: Value) -> Parts:
     return [ir.permute(g, sorted(range(len(order)), key=order.__getitem__))]
 
 
+def _reshape(value: Value, g: Value) -> Parts:
+    if value.attrs is None:
+        return [ir.reshape(g, value.args[0].shape)]
+    limit, _ = value.attrs
+    return [_clipped(g, limit) if limit else None]
+
+
+def _clipped(g: Value, limit: float) -> Value:
+    """As torch clamps; 0 where g is NaN, which fails every comparison, or infinite."""
+    low = pointwise("where", pointwise("lt", g, -limit), -limit, g)
+    within = pointwise("where", pointwise("gt", low, limit), limit, low)
+    return pointwise("where", pointwise("lt", pointwise("abs", g), math.inf), within, 0.0)
+
+
 def _max(value: Value, g: Value) -> Parts:
     """Among equal maxima the cotangent is shared evenly, as in torch."""
     x = value.args[0]
@@ -272,7 +286,7 @@ _RULES: dict[str, Callable[[Value, Value], Parts]] = {
     "slice": _slice,
     "concat": _concat,
     "permute": _permute,
-    "reshape": lambda v, g: [None if v.attrs else ir.reshape(g, v.args[0].shape)],
+    "reshape": _reshape,
     "expand": lambda v, g: [g],
     "sum": lambda v, g: [ir.expand(g, v.args[0].shape)],
     "max": _max,

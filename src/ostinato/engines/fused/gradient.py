@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from ostinato.core.clip_gradient import NO_SECOND_DERIVATIVE
+from ostinato.core.errors import EngineError
 from ostinato.engines.fused import ir
 from ostinato.engines.fused.loop import Loop
 from ostinato.engines.fused.programs import is_carry, port_of
@@ -213,6 +215,9 @@ def _differentiable(
     call: Call, tensors: tuple[Tensor, ...], wanted: tuple[bool, ...], grads: tuple[Tensor, ...]
 ) -> list[Tensor | None]:
     """Gradients that can be differentiated again: the loop over the core in torch operations."""
+    core = call.kernel.core
+    if any(map(ir.is_clip, ir.reachable((*core.new_carry, *core.exports)))):
+        raise EngineError(NO_SECOND_DERIVATIVE)
     init, inputs, constants = call.parts(tensors)
     carry, exports = init, []
     for t in reversed(range(call.steps)) if call.reverse else range(call.steps):

@@ -126,11 +126,23 @@ def reshape(value: Value, shape: Iterable[int]) -> Value:
     return value if value.shape == shape else make("reshape", [value], shape)
 
 
-def detached(value: Value) -> Value:
-    """The same elements, which pass no cotangent on."""
+def clipped(value: Value, limit: float, name: str = "") -> Value:
+    """The same elements; their cotangent is clipped to ±limit, so that 0 detaches them.
+
+    Args:
+        value: the value.
+        limit: of every element of the cotangent.
+        name: of this use: what several uses pass on is clipped before it is summed, so that they
+            are not one value.
+    """
     if repeated(value) is not None:
         return value
-    return make("reshape", [value], value.shape, "detached")
+    return make("reshape", [value], value.shape, (limit, name))
+
+
+def is_clip(value: Value) -> bool:
+    """Whether a value clips its cotangent, and does not just detach."""
+    return value.op == "reshape" and value.attrs is not None and value.attrs[0] > 0
 
 
 def expand(value: Value, shape: Iterable[int]) -> Value:

@@ -18,6 +18,7 @@ from torch import Tensor, fx
 
 from ostinato.compiler.fission import Fission, Kind, is_size
 from ostinato.compiler.reach import PRODUCT
+from ostinato.core.clip_gradient import OPERATION
 from ostinato.engines.fused import ir
 from ostinato.engines.fused.ir import Value
 from ostinato.engines.fused.layout import (
@@ -64,6 +65,8 @@ def lower(fission: Fission) -> Core:
     trace = fission.trace
     for before, after in zip(trace.carry, trace.new_carry, strict=True):
         _check_carry(before, after)
+    for node in fission.of(Kind.CONSTANT):
+        _check_constant(node)
     for i, node in enumerate(trace.carry):
         values[node] = ir.leaf("carry", i, row_shape(node))
     for i, node in enumerate(fission.inputs):
@@ -112,6 +115,15 @@ def _check_carry(before: fx.Node, after: fx.Node) -> None:
         raise LowerError(
             f"the step receives a carry of {expected.dtype} {list(row_shape(before))} a row and "
             f"returns {got.dtype} {list(row_shape(after))}{line(after)}"
+        )
+
+
+def _check_constant(node: fx.Node) -> None:
+    """Refuse what the loop would do to the gradient of a constant at every step."""
+    if node.target is OPERATION.default:
+        raise LowerError(
+            "the gradient of a constant is clipped at every step, where generated code knows only "
+            f"its sum over all steps; clip that of the state{line(node)}"
         )
 
 
@@ -215,7 +227,11 @@ def _same(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
 
 
 def _detached(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
-    return ir.detached(_arg(node, 0, values))
+    return ir.clipped(_arg(node, 0, values), 0.0)
+
+
+def _clipped(node: fx.Node, values: dict[fx.Node, Any]) -> Value:
+    return ir.clipped(_arg(node, 0, values), _args(node)[1], node.name)
 
 
 def _matrix(arg: Any, node: fx.Node, values: dict[fx.Node, Any]) -> Value:
@@ -429,6 +445,7 @@ _RULES: dict[Any, Callable[[fx.Node, dict[fx.Node, Any]], Any]] = {
     aten.clone.default: _same,
     aten.alias.default: _same,
     aten.detach.default: _detached,
+    OPERATION.default: _clipped,
     aten._to_copy.default: _cast,
     aten.mm.default: _mm,
     aten.addmm.default: _addmm,

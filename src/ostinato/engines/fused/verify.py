@@ -27,7 +27,11 @@ Run = Callable[[Recurrence], tuple[State, Any]]
 
 
 def disagreement(
-    recurrence: Recurrence, constants: list[Tensor], run: Run, tolerance: float = 0.0
+    recurrence: Recurrence,
+    constants: list[Tensor],
+    run: Run,
+    tolerance: float = 0.0,
+    gradients: bool = True,
 ) -> str | None:
     """How an engine differs from the step on a small part of a call, or None.
 
@@ -36,11 +40,13 @@ def disagreement(
         constants: parameters and other tensors that the step uses.
         run: evaluates a recurrence on the engine.
         tolerance: what the step itself may lose, where it computes in low precision.
+        gradients: whether they are compared, too.
     """
     with torch.inference_mode(False), torch.enable_grad():
         small = _small(recurrence)
         wanted = [t for t in leaves((small.init, small.xs)) if t.requires_grad]
         wanted += [t for t in constants if t.requires_grad and t.is_leaf]
+        wanted = wanted if gradients else []
         # The reference first: it tells a step that breaks the contract what is wrong with it.
         try:
             expected = _outcome(small, Reference().run, wanted)

@@ -22,7 +22,7 @@ from ostinato.compiler.plan import PlanCache
 from ostinato.compiler.stages import Stages, stages
 from ostinato.compiler.structure import Structure, structure
 from ostinato.compiler.tangent import tangent
-from ostinato.compiler.trace import TraceError, trace
+from ostinato.compiler.trace import TraceError, drop_clips, trace
 from ostinato.compiler.widen import wide, widen
 from ostinato.core.errors import EngineError, OstinatoError
 from ostinato.core.estimate import Estimate, on_device
@@ -66,7 +66,7 @@ class Parallel:
         if reason is not None:
             return reason
         plan = self._planned(recurrence)
-        return plan if isinstance(plan, str) else _too_large(plan)
+        return plan if isinstance(plan, str) else _too_large(plan) or _clips(plan, recurrence)
 
     def _planned(self, recurrence: Recurrence) -> Plan | str:
         device = leaves(recurrence.init)[0].device.type
@@ -272,6 +272,19 @@ def _unsupported(recurrence: Recurrence) -> str | None:
     return None
 
 
+def _clips(plan: Plan, recurrence: Recurrence) -> str | None:
+    """Why the gradient of a call cannot be found, where the step clips its own, or None."""
+    if not plan.clipped or not torch.is_grad_enabled():
+        return None
+    given = (*leaves(recurrence.init), *leaves(recurrence.xs), *leaves(recurrence.fresh))
+    if not any(tensor.requires_grad for tensor in (*given, *plan.tensors)):
+        return None
+    return (
+        "the step clips a gradient, and those of all steps are found together by a linear "
+        "recurrence, which a clip is not; without a gradient, as under torch.no_grad(), it is taken"
+    )
+
+
 def _plan(recurrence: Recurrence) -> Plan | str:
     """Trace, split, find the structure; or the reason why not."""
     module = recurrence.identity[0] if recurrence.identity else None
@@ -284,6 +297,7 @@ def _plan(recurrence: Recurrence) -> Plan | str:
     for node in traced.nodes:
         if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
             return f"{node.target} draws random numbers inside the step; pass them in"
+    clipped = drop_clips(traced)
     fission = split(traced)
     found = structure(fission)
     reason = _unsolvable(found)
@@ -292,17 +306,20 @@ def _plan(recurrence: Recurrence) -> Plan | str:
     parts = stages(fission)
     widen(parts.core)
     plan = Plan(fission, parts, _tangent(parts, recurrence), groups(found), found.affine)
+    plan = replace(plan, clipped=clipped)
     plan = _on_device(plan, recurrence)
     reason = _too_large(plan) if plan.affine else None
     if reason is not None:
         return reason
     # Of so few steps any method finds the states, and this one needs no J.
     options = Newton() if plan.block <= LARGEST else Newton("jacobi", unsolved="warn")
-    tensors = list(traced.constants.values())
     solve = affine_states if found.affine else partial(newton_states, options=options, solves=[])
     try:
         run = partial(evaluate, plan, solve=solve)
-        return disagreement(recurrence, tensors, run, rounding(traced)) or plan
+        differs = disagreement(
+            recurrence, plan.tensors, run, rounding(traced), gradients=not clipped
+        )
+        return differs or plan
     except OstinatoError as error:
         # Whoever runs the step will say so too.
         return f"the step breaks its contract: {error}"

@@ -39,6 +39,7 @@ class Plan:
         lowered: the core of each group in the language of generated code, if kernels for a device
             solve it.
         obstacle: why they do not, on a device.
+        clipped: whether the step clips a gradient, which none of the parts does.
     """
 
     fission: Fission
@@ -48,6 +49,12 @@ class Plan:
     affine: bool
     lowered: tuple[Lowered, ...] = ()
     obstacle: str | None = None
+    clipped: bool = False
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """What the step uses besides carry and input."""
+        return list(self.fission.trace.constants.values())
 
     @property
     def block(self) -> int:

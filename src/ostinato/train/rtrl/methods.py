@@ -12,7 +12,7 @@ from torch import Tensor
 from ostinato.compiler.entries import Entries, entries, trained
 from ostinato.compiler.fission import split
 from ostinato.compiler.stages import Stages, stages
-from ostinato.compiler.trace import TraceError, trace
+from ostinato.compiler.trace import TraceError, drop_clips, trace
 from ostinato.core.errors import ArgumentError, CellError, nearest
 from ostinato.core.recurrence import Recurrence
 from ostinato.core.state import index, leaves
@@ -82,7 +82,12 @@ def plan(
     """
     init, x = leaves(recurrence.init), leaves(index(recurrence.xs, 0))
     try:
-        fission = split(trace(recurrence.step, recurrence.init, index(recurrence.xs, 0)))
+        traced = trace(recurrence.step, recurrence.init, index(recurrence.xs, 0))
+        if drop_clips(traced) and method != "truncated":
+            raise TraceError(
+                "it clips its gradient, and sensitivities are carried forward without one"
+            )
+        fission = split(traced)
         found = entries(fission)
     except TraceError as error:
         raise CellError(f"RTRL cannot follow {recurrence.name}: {error}.") from error
