@@ -25,6 +25,16 @@ def test_it_begins_at_the_cells_own_state_and_leaves_counters_alone() -> None:
     assert len(wrapped.start) == 2
 
 
+def test_it_may_begin_elsewhere() -> None:
+    wrapped = LearnedState(Tree(3, 4), {"h": 0.5, "kept": (2,), "steps": 0})
+    begun = wrapped.initial_state(2)
+    assert (begun["h"] == 0.5).all()
+    assert (begun["kept"][0] == 2).all()
+    assert begun["steps"].tolist() == [0, 0]
+    with pytest.raises(ArgumentError, match="one number, or a tree of numbers like the state"):
+        LearnedState(Plain(3, 4), (0.5, 1.0))
+
+
 def test_all_rows_share_the_parameter_and_sum_its_gradient() -> None:
     rnn = RNN(LearnedState(Plain(3, 4)), engine="reference")
     x = torch.randn(5, 2, 3, dtype=torch.float64)

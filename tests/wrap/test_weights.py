@@ -11,7 +11,7 @@ from ostinato.cells.lstm import LSTMCell
 from ostinato.core.cell import Cell
 from ostinato.core.errors import ArgumentError, ShapeError
 from ostinato.over.time import RNN
-from ostinato.wrap import LowRank, Mask, Zoneout, parametrise
+from ostinato.wrap import LowRank, Mask, Trainable, Zoneout, parametrise
 
 from .toys import Plain
 
@@ -137,6 +137,28 @@ def test_a_mask_of_another_shape_is_rejected() -> None:
     with pytest.raises(ShapeError, match=r"\[4, 4\]; got \[5, 5\]"):
         parametrise(cell, {"recur.weight": Mask.zero_diagonal(5)})
     assert not parametrize.is_parametrized(cell.recur)
+
+
+def test_what_is_not_trained_stays_whatever_the_optimiser_does() -> None:
+    cell = LSTMCell(3, 4)
+    gates = torch.tensor([1, 0, 1, 0]).repeat_interleave(4)
+    masks = {"recur.weight": Trainable(gates[:, None]), "input.bias": Trainable(gates)}
+    parametrise(cell, masks)
+    before = [cell.recur.weight.detach().clone(), cell.input.bias.detach().clone()]
+    optimizer = torch.optim.AdamW(cell.parameters(), 0.1, weight_decay=0.5)
+    for _ in range(3):
+        optimizer.zero_grad()
+        RNN(cell, "reference")(torch.randn(2, 5, 3))[0].square().sum().backward()
+        optimizer.step()
+    for old, new in zip(before, (cell.recur.weight, cell.input.bias), strict=True):
+        assert torch.equal(
+            (old != new).flatten(1).any(1) if old.dim() > 1 else old != new, gates > 0
+        )
+    other = parametrise(LSTMCell(3, 4), {n: Trainable(m.mask) for n, m in masks.items()})
+    other.load_state_dict(cell.state_dict())
+    assert torch.equal(other.recur.weight, cell.recur.weight)
+    with pytest.raises(ShapeError, match=r"shape of the weight \[16, 4\].*got \[3, 4\]"):
+        parametrise(LSTMCell(3, 4), {"recur.weight": Trainable(torch.ones(3, 4))})
 
 
 def test_low_rank_is_the_nearest_of_its_rank() -> None:

@@ -28,6 +28,10 @@ class BlockLinear(nn.Module):
 
     Shapes: input (..., D), output (..., P·H); weight (K, P·H/K, D/K), bias (P·H).
 
+    Attributes:
+        in_features: D.
+        out_features: P·H.
+
     Raises:
         ArgumentError: if the sizes cannot be divided by the heads.
     """
@@ -51,6 +55,7 @@ class BlockLinear(nn.Module):
             )
         self.heads, self.parts = heads, parts
         rows = parts * output_size
+        self.in_features, self.out_features = input_size, rows
         block = (heads, rows // heads, input_size // heads)
         self.weight = nn.Parameter(torch.empty(block, device=device, dtype=dtype))
         self.bias = nn.Parameter(torch.empty(rows, device=device, dtype=dtype)) if bias else None

@@ -1,32 +1,42 @@
-"""The state before the first step as a parameter."""
+"""The state before the first step as a parameter, or as a value of one's own."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 
 from ostinato.core.cell import Cell, Native
 from ostinato.core.errors import ArgumentError
 from ostinato.core.state import State, describe, map_state
-from ostinato.wrap.rates import is_continuous
+from ostinato.wrap.rates import is_continuous, spread
 from ostinato.wrap.wrapper import Wrapper
 
 
 class LearnedState(Wrapper):
     """h_0 = θ, learned, and common to all rows; it begins at the cell's own initial state.
 
-    Leaves that are not floating point, e.g. counters, stay as the cell begins them.
+    Leaves that are not floating point, e.g. counters, stay as the cell begins them. `value` lets
+    θ begin elsewhere, and `wrapped.start.requires_grad_(False)` keeps it there.
 
     Args:
         cell: the cell inside.
+        value: what θ begins at instead: a number for all leaves, or a tree of numbers in the
+            structure of the state.
 
     Raises:
-        ArgumentError: if no leaf of the cell's state is floating point.
+        ArgumentError: if no leaf of the cell's state is floating point, or the value is not like
+            the state.
     """
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Cell, value: Any = None) -> None:
         super().__init__(cell)
         self.start = nn.ParameterList()
         state = cell.initial_state(1)
+        if value is not None:
+            values = spread(value, state, "The value of an initial state")
+            state = map_state(torch.full_like, state, values)
         self._places = map_state(self._add, state)
         if not len(self.start):
             raise ArgumentError(

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from ostinato.core.cell import Cell
 from ostinato.core.errors import ArgumentError, nearest
 from ostinato.core.state import State, describe
-from ostinato.wrap.products import Observation, Products, linear_maps, observe, products
+from ostinato.wrap.products import Observation, Products, linear_maps, observe, products, substitute
 from ostinato.wrap.wrapper import Wrapper, innermost
 
 _PLACES = ("input", "state", "readout")
@@ -78,7 +78,7 @@ class Normalised(Wrapper):
             _norm_of(norm, [seen.output]) if self.places.get("readout") == [] else None
         )
         for name, after in norms.items():
-            _insert(cell, name, after)
+            substitute(cell, name, nn.Sequential(cell.get_submodule(name), after))
 
     def wrapped_step(
         self, x: Any, state: State, own: State | None, inner: State | None
@@ -154,12 +154,3 @@ def _norm_of(norm: Callable[[int], nn.Module], outputs: list[Any]) -> nn.Module:
     if not isinstance(last, Tensor) or last.dim() < 2:
         raise ArgumentError(f"A norm needs a tensor (B, H) to act on; got {describe(last)}.")
     return norm(last.shape[-1]).to(last)
-
-
-def _insert(cell: nn.Module, name: str, norm: nn.Module) -> None:
-    """Put a norm after a module, under every name that the module has."""
-    module = cell.get_submodule(name)
-    aliases = [n for n, m in cell.named_modules(remove_duplicate=False) if m is module]
-    normalised = nn.Sequential(module, norm)
-    for alias in aliases:
-        cell.set_submodule(alias, normalised)

@@ -99,6 +99,13 @@ def linear_maps(cell: nn.Module) -> list[str]:
     return found
 
 
+def substitute(cell: nn.Module, name: str, module: nn.Module) -> None:
+    """Put a module in the place of another, under every name that the other has."""
+    old = cell.get_submodule(name)
+    for alias in [n for n, m in cell.named_modules(remove_duplicate=False) if m is old]:
+        cell.set_submodule(alias, module)
+
+
 def _recorder(recorded: dict[str, list[Tensor]], name: str) -> Any:
     def record(module: nn.Module, args: Any, output: Any) -> None:
         recorded.setdefault(name, []).extend(t for t in leaves(output) if isinstance(t, Tensor))

@@ -126,6 +126,46 @@ class Mask(nn.Module):
         return self.forward(weight)
 
 
+class Trainable(nn.Module):
+    """Entries of a weight that are trained, while the others stay: W = M ⊙ V + (1 − M) ⊙ W₀.
+
+    W₀, what the weight is when this is registered or assigned, is a buffer, so that neither
+    weight decay nor momentum moves it. Example: of an LSTM's four gates, train all but the output
+    gate's recurrent matrix::
+
+        mask = torch.tensor([1, 1, 1, 0]).repeat_interleave(16)[:, None]
+        parametrise(LSTMCell(8, 16), {"recur.weight": Trainable(mask)})
+
+    Source: the masks of R and b of Pöppel, Beck & Hochreiter 2025, "FlashRNN", arXiv 2412.07752.
+
+    Args:
+        mask: true where an entry is trained; of the shape of the weight, or one that broadcasts
+            to it.
+    """
+
+    def __init__(self, mask: Tensor) -> None:
+        super().__init__()
+        self.mask: Tensor
+        self.fixed: Tensor
+        self.register_buffer("mask", mask.detach().bool().clone())
+        self.register_buffer("fixed", torch.empty(0))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The weight, with what is not trained as it began."""
+        return torch.where(self.mask, weight, self.fixed)
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        """The weight itself, which is remembered."""
+        axes = zip(reversed(self.mask.shape), reversed(weight.shape), strict=False)
+        if self.mask.dim() > weight.dim() or any(m not in (1, n) for m, n in axes):
+            raise ShapeError(
+                f"A mask needs the shape of the weight {list(weight.shape)}, or one that "
+                f"broadcasts to it; got {list(self.mask.shape)}."
+            )
+        self.fixed = weight.detach().clone()
+        return weight
+
+
 class LowRank(nn.Module):
     """A weight of low rank: W = U Vᵀ; with several blocks each of them has its own factors.
 
