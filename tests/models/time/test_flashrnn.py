@@ -10,6 +10,7 @@ from ostinato.core.errors import ArgumentError
 from ostinato.core.state import leaves
 from ostinato.models.generate import generate
 from ostinato.models.time.flashrnn import READS, FlashRNN, FlashRNNBlock, FlashRNNConfig
+from ostinato.over.time import RNN
 
 F64 = torch.float64
 SMALL = {"symbols": 11, "width": 8, "layers": 2, "heads": 2}
@@ -115,6 +116,48 @@ def test_engines_agree_on_every_gradient(cell):
     for a, b in zip(*gradients, strict=True):
         assert a.any()
         torch.testing.assert_close(a, b, atol=1e-12, rtol=1e-9)
+
+
+OPTIONS = {"gradient_clip": 1e-3, "state_clip": 0.2, "initial": [0.1, -0.2]}
+
+
+def test_options_of_the_recurrence_are_those_of_the_wrappers():
+    net = model("LSTM", "reference", **OPTIONS)
+    cell = net.layer.layers[0].recurrence.cell
+    h, c = cell.initial_state(2)
+    assert (h == 0.1).all()
+    assert (c == -0.2).all()
+    assert not any(parameter.requires_grad for parameter in cell.start)
+    net.load_state_dict(model("LSTM", **OPTIONS).state_dict())
+    x = 30 * torch.randn(2, 5, 8, dtype=F64), torch.randn(2, 5, 8, dtype=F64)
+    h, _ = RNN(cell, "reference")(x)
+    assert h.abs().max() == 0.2
+    weight = cell.get_parameter("cell.cell.cell.recur.recurrent.weight")
+    free = RNN(model("LSTM", initial=[0.1, -0.2]).layer.layers[0].recurrence.cell, "reference")
+    assert free(x)[0].abs().max() > 0.2
+    assert torch.autograd.grad(h.sum(), weight)[0].any()
+
+
+@pytest.mark.parametrize("option", [{"gradient_clip": 1e-9}, {"gradient_cut": True}])
+def test_what_goes_back_through_the_matrices_may_be_limited(option):
+    found = []
+    for options in ({}, option):
+        net = model("Elman", "reference", layers=1, **options)
+        h = torch.zeros(3, 8, dtype=F64, requires_grad=True)
+        x = (torch.randn(3, 4, 8, dtype=F64),)
+        y, _ = net.layer.layers[0].recurrence(x, h)
+        found.append(torch.autograd.grad(y.sum(), h, materialize_grads=True)[0])
+    assert found[0].abs().max() > 0.1
+    assert found[1].abs().max() <= option.get("gradient_clip", 0)
+
+
+def test_options_out_of_range():
+    with pytest.raises(ArgumentError, match=r"LSTM has 2 leaves; got initial=\[0.1\]"):
+        model("LSTM", initial=[0.1])
+    with pytest.raises(ArgumentError, match="clip must be a positive number"):
+        model(gradient_clip=-1.0)
+    with pytest.raises(ArgumentError, match="either clip=c or cut=True"):
+        model(gradient_clip=1.0, gradient_cut=True)
 
 
 def test_only_the_cell_tells_symbols_apart_that_the_convolutions_no_longer_see():

@@ -22,12 +22,14 @@ only map read what was convolved. The LSTM's forget bias is 1. Embedding and hea
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils import _pytree as pytree
 
 from ostinato.cells import make_cell
 from ostinato.cells.block_linear import BlockLinear
@@ -39,6 +41,7 @@ from ostinato.models.time.gated_mlp import GatedMLP
 from ostinato.models.time.head_norm import HeadNorm
 from ostinato.models.time.language_model import LanguageModel
 from ostinato.over.time import RNN
+from ostinato.wrap import Clamped, LearnedState, RecurrentGradient
 
 __papers__ = ("flashrnn",)
 
@@ -59,6 +62,11 @@ class FlashRNNConfig:
         kernel: how many steps the convolution sees.
         projection: the MLP's width over D; rounded up to a multiple of 64.
         tied: predict with the transposed matrix of the embedding.
+        gradient_clip: c: what R passes back in time is clipped to ±c, and what of it is not
+            finite becomes 0; None: as it is.
+        gradient_cut: whether R passes nothing back in time; R itself is trained all the same.
+        state_clip: h is clipped to ±c after every step; None: as it is.
+        initial: what the leaves of the state begin at, one number for each; empty: 0.
     """
 
     symbols: int = 50304
@@ -69,6 +77,10 @@ class FlashRNNConfig:
     kernel: int = 4
     projection: float = 4 / 3
     tied: bool = False
+    gradient_clip: float | None = None
+    gradient_cut: bool = False
+    state_clip: float | None = None
+    initial: Sequence[float] = ()
 
     @staticmethod
     def published(size: str, cell: str = "SLSTM") -> FlashRNNConfig:
@@ -143,7 +155,7 @@ class FlashRNNBlock(ConvolvedBlock):
     Shapes: as of every `ConvolvedBlock`.
 
     Raises:
-        ArgumentError: if the model has no such cell.
+        ArgumentError: if the model has no such cell, or an option of it is out of range.
     """
 
     def __init__(
@@ -193,6 +205,25 @@ def _cell(config: FlashRNNConfig, depth: float, on: dict[str, Any]) -> Cell:
     for weight in gates.maps.parameters():
         nn.init.normal_(weight, std=math.sqrt(2 / (5 * config.width)))
     cell.input = gates
+    return _with_options(cell, config)
+
+
+def _with_options(cell: Cell, config: FlashRNNConfig) -> Cell:
+    """The cell with the options of its state and of its recurrent gradient."""
+    if config.gradient_cut or config.gradient_clip is not None:
+        cell = RecurrentGradient(cell, config.gradient_clip, config.gradient_cut, ["recur"])
+    leaves, structure = pytree.tree_flatten(cell.initial_state(1))
+    if config.state_clip is not None:
+        others = [math.inf] * (len(leaves) - 1)
+        cell = Clamped(cell, pytree.tree_unflatten([config.state_clip, *others], structure))
+    if config.initial:
+        if len(config.initial) != len(leaves):
+            raise ArgumentError(
+                f"The state of {config.cell} has {len(leaves)} leaves; got initial="
+                f"{list(config.initial)}. Give one number for each."
+            )
+        cell = LearnedState(cell, pytree.tree_unflatten(list(config.initial), structure))
+        cell.start.requires_grad_(False)
     return cell
 
 
