@@ -186,11 +186,14 @@ def multiply(x: Tensor, matrix: Tensor, out: Tensor) -> None:
         matrix: (K, N), or (heads, K, N); of 16 bits, and x is rounded to them.
         out: (B, ..., N), or (heads, B, N).
     """
-    if matrix.dtype == out.dtype:
-        torch.matmul(x, matrix, out=out)
-    elif not x.is_cuda:
+    if matrix.dtype == out.dtype or not x.is_cuda:
         # Only a device sums in another type than that of the factors.
-        torch.matmul(x.to(matrix.dtype).to(out.dtype), matrix.to(out.dtype), out=out)
+        factors = x.to(matrix.dtype).to(out.dtype), matrix.to(out.dtype)
+        if x.dim() > matrix.dim() and not out.is_contiguous():
+            # torch makes one axis of several, and fails where the result does not lie so.
+            out.copy_(torch.matmul(*factors))
+        else:
+            torch.matmul(*factors, out=out)
     elif matrix.dim() == 3:
         torch.bmm(x.to(matrix.dtype), matrix, out_dtype=out.dtype, out=out)
     elif x.dim() == 2:
