@@ -65,6 +65,15 @@ def draw_call(seed, rows, steps):
     return {"reverse": seed % 2 == 1, "options": options}
 
 
+def scan_on_kernels():
+    """Have Triton's interpreter run the kernels of scans and of Newton's method, on the CPU."""
+    from ostinato.engines.parallel import sequential
+    from ostinato.engines.parallel.device import scan
+
+    sequential.compiled = lambda b: False
+    scan.DEVICES = ["cpu"]
+
+
 def compare(seed, engine="fused"):
     """The largest relative difference for one seed, or the reason of a decline."""
     from steps import RandomCell
@@ -129,6 +138,9 @@ def report(first, last, engine):
         import interpreted_engine
 
         interpreted_engine.install()
+    if engine == "kernels":
+        scan_on_kernels()
+        engine = "parallel"
     for seed in range(first, last):
         print(json.dumps([seed, *compare(seed, engine)]), flush=True)
 
@@ -206,8 +218,8 @@ def arguments():
     parser.add_argument(
         "--engine",
         default="fused",
-        choices=["fused", "triton"],
-        help="what is compared; triton: kernels for devices, interpreted on the CPU",
+        choices=["fused", "triton", "parallel", "kernels"],
+        help="what is compared; triton, and kernels of parallel: for devices, interpreted",
     )
     parser.add_argument("--block", type=int, nargs=2, help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -1,7 +1,8 @@
 """Random steps over the language of generated code: a small program drawn from a seed.
 
 A step has one to three leaves of state, of one or two axes, one to three inputs, some of them
-unused, weights that may be shared, and a random graph of operations between them.
+unused, weights that may be shared, and a random graph of operations between them. In some, heads do
+not see one another, or elements do not; in some of these the new state is affine in the old one.
 """
 
 from __future__ import annotations
@@ -51,7 +52,16 @@ UNARY: dict[str, Callable[[Tensor], Tensor]] = {
     "select": lambda a: a * a[..., 0, None],
     "scale": lambda a: 0.5 * a + 0.1,
     "stack": lambda a: torch.stack([a, a.tanh()], -1).sum(-1) / 2,
+    "clip_gradient": lambda a: ost.clip_gradient(a, 0.05),
 }  # fmt: skip
+MAPS = ("dense0", "dense1", "heads", "heads", "heads", "shared", "low_rank", "norm")
+# What takes an element beyond its head, and beyond itself.
+BEYOND_HEAD = {"first_axis", "dense0", "dense1", "low_rank"}
+BEYOND_ELEMENT = BEYOND_HEAD | {
+    "softmax", "log_softmax", "standardise", "l2", "sum", "amax", "roll", "halves", "select",
+    "heads", "shared", "norm",
+}  # fmt: skip
+EXCLUDED = {"row": set(), "head": BEYOND_HEAD, "element": BEYOND_ELEMENT}
 BINARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "add": torch.add,
     "sub": torch.sub,
@@ -80,6 +90,8 @@ class RandomCell(ost.Cell):
         self.heads, self.size = draw.choice([(1, 3), (1, 8), (2, 3), (3, 5), (1, 17), (2, 16)])
         self.leaves = draw.randint(1, 3)
         self.inputs = draw.randint(1, 3)
+        self.reach = draw.choice(["row", "row", "head", "element"])
+        self.affine = self.reach == "element" and draw.random() < 0.5
         width = self.heads * self.size
         self.dense = nn.ModuleList(nn.Linear(width, width, draw.random() < 0.5) for _ in range(2))
         self.per_head = nn.Parameter(torch.randn(self.heads, self.size, self.size) / self.size)
@@ -88,21 +100,24 @@ class RandomCell(ost.Cell):
         self.vector = nn.Parameter(torch.randn(self.size))
         self.norm = nn.LayerNorm(self.size)
         self.program = self._draw(draw)
-        self.results = [draw.randrange(len(self.program)) for _ in range(self.leaves + 2)]
+        count = len(self.program)
+        self.results = [draw.randrange(count // 2, count) for _ in range(self.leaves + 2)]
 
     def _draw(self, draw: random.Random) -> list[tuple[str, str, int, int]]:
-        known = self.leaves + self.inputs
+        known, begin = self.leaves + self.inputs, self.leaves if self.affine else 0
+        kinds = {"unary": UNARY, "binary": BINARY, "map": MAPS, "vector": ("add", "mul")}
+        names = {
+            kind: [name for name in given if name not in EXCLUDED[self.reach]]
+            for kind, given in kinds.items()
+        }
         program = []
         for k in range(draw.randint(4, 14)):
-            kind = draw.choice(["unary", "unary", "binary", "binary", "map", "vector"])
-            names = {
-                "unary": list(UNARY),
-                "binary": list(BINARY),
-                "map": ["dense0", "dense1", "heads", "shared", "low_rank", "norm"],
-                "vector": ["add", "mul"],
-            }[kind]
-            a, b = draw.randrange(known + k), draw.randrange(known + k)
-            program.append((kind, draw.choice(names), a, b))
+            kind = draw.choice(["unary", "unary", "binary", "binary", "map", "map", "vector"])
+            kind = kind if names[kind] else "vector"
+            # The latest as often as any, so that operations stand on one another.
+            a = draw.choice([known + k - 1, draw.randrange(begin, known + k)])
+            b = draw.randrange(begin, known + k)
+            program.append((kind, draw.choice(names[kind]), a, b))
         return program
 
     def initial_state(self, batch_size: int) -> tuple[Tensor, ...]:
@@ -121,9 +136,16 @@ class RandomCell(ost.Cell):
             values.append(self._operate(kind, name, values[a], values[b]))
         made = [values[known + i] for i in self.results]
         new = tuple(
-            torch.tanh(value).reshape(leaf.shape) for value, leaf in zip(made, state, strict=False)
+            self._new(value, leaf.reshape(shape), values[i - 1]).reshape(leaf.shape)
+            for i, (value, leaf) in enumerate(zip(made, state, strict=False))
         )
         return {"a": made[-1], "b": made[-2].flatten(1) + new[0].flatten(1)}, new
+
+    def _new(self, value: Tensor, own: Tensor, other: Tensor) -> Tensor:
+        """A new leaf: a value of the program, or the old leaf times one of the input's."""
+        if not self.affine:
+            return torch.tanh(value)
+        return torch.sigmoid(value) * own + 0.3 * torch.tanh(value) * other
 
     def _operate(self, kind: str, name: str, a: Tensor, b: Tensor) -> Tensor:
         if kind == "unary":
