@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
-from ostinato.experiments import cprnn, cprnn_language, cprnn_parity
+from ostinato.experiments import cprnn_language, cprnn_parity
 from ostinato.experiments.cprnn import EXPERIMENT, Scale
-from ostinato.experiments.experiment import silent
+from ostinato.experiments.experiment import joined, silent
 from ostinato.over.time import RNN
 
 from .completeness import check_complete
@@ -24,7 +24,7 @@ def test_every_claim_is_measured_once_per_seed(tmp_path, monkeypatch):
         cprnn_language.Size(1500, (1, 2, 3), 2, 2, rate=1e-3, characters=200),
         data=str(tmp_path / "text.txt"),
     )
-    measured = cprnn.measure(scale, 2, silent)
+    measured = joined(part(scale, 2, silent) for part in EXPERIMENT.measure.values())
     check_complete(measured, EXPERIMENT, 2)
     parity, text, ranks = measured.panels
     assert len(parity.curves) == 3

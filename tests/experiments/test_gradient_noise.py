@@ -5,12 +5,11 @@ from __future__ import annotations
 import pytest
 
 from ostinato.experiments import (
-    gradient_noise,
     gradient_noise_arithmetic,
     gradient_noise_depth,
     gradient_noise_memory,
 )
-from ostinato.experiments.experiment import silent
+from ostinato.experiments.experiment import joined, silent
 from ostinato.experiments.gradient_noise import EXPERIMENT, Scale
 
 pytest.importorskip("mlxtend")
@@ -22,7 +21,7 @@ def test_the_parts_make_the_whole():
         gradient_noise_memory.Size(1, kinds=(1,), memories=10),
         gradient_noise_arithmetic.Size(12, digits=1, maps=4),
     )
-    measured = gradient_noise.measure(scale, 1, silent)
+    measured = joined(part(scale, 1, silent) for part in EXPERIMENT.measure.values())
     assert set(measured.values) == set(EXPERIMENT.claims)
     assert len(measured.panels) == 3
 

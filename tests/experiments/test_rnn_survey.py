@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from ostinato.experiments import (
-    rnn_survey,
     rnn_survey_captions,
     rnn_survey_directions,
     rnn_survey_labelling,
@@ -13,7 +12,7 @@ from ostinato.experiments import (
     rnn_survey_translation,
     rnn_survey_turing,
 )
-from ostinato.experiments.experiment import silent
+from ostinato.experiments.experiment import joined, silent
 from ostinato.experiments.rnn_survey import EXPERIMENT, Scale
 
 from .completeness import check_complete
@@ -32,7 +31,7 @@ def test_every_claim_is_measured_once_per_seed(monkeypatch):
         rnn_survey_captions.Size(updates=1),
         rnn_survey_turing.Size(updates=1, longest=2, tested=3, locations=4),
     )
-    measured = rnn_survey.measure(scale, 1, silent)
+    measured = joined(part(scale, 1, silent) for part in EXPERIMENT.measure.values())
     check_complete(measured, EXPERIMENT)
     assert len({panel.y_label for panel in measured.panels}) == len(measured.panels) == 7
 

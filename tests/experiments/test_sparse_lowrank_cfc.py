@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from ostinato.experiments import (
-    sparse_lowrank_cfc,
     sparse_lowrank_cfc_control,
     sparse_lowrank_cfc_spectrum,
 )
-from ostinato.experiments.experiment import Measurement, silent
+from ostinato.experiments.experiment import Measurement, joined, silent
 from ostinato.experiments.sparse_lowrank_cfc import EXPERIMENT, Scale
 
 
@@ -18,7 +17,7 @@ def test_the_parts_are_joined(monkeypatch):
         values = {claim: [1.0] for claim in part.CLAIMS}
         monkeypatch.setattr(part, "measure", lambda *_, values=values: Measurement(values, []))
     sizes = sparse_lowrank_cfc_spectrum.Size(8), sparse_lowrank_cfc_control.Size(1)
-    measured = sparse_lowrank_cfc.measure(Scale(*sizes), 1, silent)
+    measured = joined(part(Scale(*sizes), 1, silent) for part in EXPERIMENT.measure.values())
     assert set(measured.values) == set(EXPERIMENT.claims)
 
 

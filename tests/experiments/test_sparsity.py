@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ostinato.experiments import sparsity, sparsity_graphs, sparsity_pruning
-from ostinato.experiments.experiment import Measurement, silent
+from ostinato.experiments import sparsity_graphs, sparsity_pruning
+from ostinato.experiments.experiment import Measurement, joined, silent
 from ostinato.experiments.sparsity import EXPERIMENT, Scale
 
 
@@ -14,7 +14,7 @@ def test_the_parts_are_joined(monkeypatch):
         values = {claim: [1.0] for claim in part.CLAIMS}
         monkeypatch.setattr(part, "measure", lambda *_, values=values: Measurement(values, []))
     sizes = sparsity_pruning.Size(1), sparsity_graphs.Size(2)
-    measured = sparsity.measure(Scale(*sizes), 1, silent)
+    measured = joined(part(Scale(*sizes), 1, silent) for part in EXPERIMENT.measure.values())
     assert set(measured.values) == set(EXPERIMENT.claims)
 
 

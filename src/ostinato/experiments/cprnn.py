@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ostinato.experiments import cprnn_language, cprnn_parity
-from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
+from ostinato.experiments.experiment import Experiment, Measurement, Track
 
 __papers__ = ("cprnn",)
 
@@ -33,13 +33,8 @@ class Scale:
     data: str | None = None
 
 
-def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
-    """Measure both parts."""
-    parts = (
-        cprnn_parity.measure(scale.parity, seeds, track),
-        cprnn_language.measure(scale.language, seeds, track, scale.data),
-    )
-    return joined(parts)
+def _language(scale: Scale, seeds: int, track: Track) -> Measurement:
+    return cprnn_language.measure(scale.language, seeds, track, scale.data)
 
 
 EXPERIMENT = Experiment(
@@ -58,5 +53,8 @@ EXPERIMENT = Experiment(
             ),
         ),
     },
-    measure=measure,
+    measure={
+        "parity": lambda scale, *how: cprnn_parity.measure(scale.parity, *how),
+        "language": _language,
+    },
 )

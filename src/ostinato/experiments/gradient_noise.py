@@ -17,7 +17,7 @@ from ostinato.experiments import (
     gradient_noise_depth,
     gradient_noise_memory,
 )
-from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
+from ostinato.experiments.experiment import Experiment, Measurement, Track
 
 __papers__ = ("gradient-noise",)
 
@@ -39,15 +39,9 @@ class Scale:
     data: str | None = None
 
 
-def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
-    """All parts, one after the other."""
-    memory = replace(scale.memory, data=scale.data)
-    parts = (
-        gradient_noise_depth.measure(scale.depth, seeds, track),
-        gradient_noise_memory.measure(memory, seeds, track),
-        gradient_noise_arithmetic.measure(scale.arithmetic, seeds, track),
-    )
-    return joined(parts)
+def _memory(scale: Scale, seeds: int, track: Track) -> Measurement:
+    size = replace(scale.memory, data=scale.data)
+    return gradient_noise_memory.measure(size, seeds, track)
 
 
 EXPERIMENT = Experiment(
@@ -70,5 +64,9 @@ EXPERIMENT = Experiment(
             gradient_noise_arithmetic.Size(updates=20_000, digits=20, maps=24),
         ),
     },
-    measure=measure,
+    measure={
+        "depth": lambda scale, *how: gradient_noise_depth.measure(scale.depth, *how),
+        "memory": _memory,
+        "arithmetic": lambda scale, *how: gradient_noise_arithmetic.measure(scale.arithmetic, *how),
+    },
 )

@@ -22,7 +22,7 @@ from ostinato.experiments import (
     rnn_survey_translation,
     rnn_survey_turing,
 )
-from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
+from ostinato.experiments.experiment import Experiment
 
 __papers__ = ("rnn-survey",)
 
@@ -46,19 +46,6 @@ class Scale:
     translation: rnn_survey_translation.Size
     captions: rnn_survey_captions.Size
     turing: rnn_survey_turing.Size
-
-
-def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
-    """All parts, one after the other."""
-    parts = (
-        rnn_survey_memory.measure(scale.memory, seeds, track),
-        rnn_survey_directions.measure(scale.directions, seeds, track),
-        rnn_survey_labelling.measure(scale.labelling, seeds, track),
-        rnn_survey_translation.measure(scale.translation, seeds, track),
-        rnn_survey_captions.measure(scale.captions, seeds, track),
-        rnn_survey_turing.measure(scale.turing, seeds, track),
-    )
-    return joined(parts)
 
 
 EXPERIMENT = Experiment(
@@ -90,5 +77,12 @@ EXPERIMENT = Experiment(
             rnn_survey_turing.Size(updates=100_000, longest=20, tested=100, locations=128),
         ),
     },
-    measure=measure,
+    measure={
+        "memory": lambda scale, *how: rnn_survey_memory.measure(scale.memory, *how),
+        "directions": lambda scale, *how: rnn_survey_directions.measure(scale.directions, *how),
+        "labelling": lambda scale, *how: rnn_survey_labelling.measure(scale.labelling, *how),
+        "translation": lambda scale, *how: rnn_survey_translation.measure(scale.translation, *how),
+        "captions": lambda scale, *how: rnn_survey_captions.measure(scale.captions, *how),
+        "turing": lambda scale, *how: rnn_survey_turing.measure(scale.turing, *how),
+    },
 )

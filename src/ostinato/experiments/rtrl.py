@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ostinato.experiments import rtrl_gradients, rtrl_memory, rtrl_speed, rtrl_training
-from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
+from ostinato.experiments.experiment import Experiment
 
 __papers__ = ("rtrl",)
 
@@ -35,17 +35,6 @@ class Scale:
     training: rtrl_training.Size
     memory: rtrl_memory.Size
     speed: rtrl_speed.Size
-
-
-def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
-    """All parts, one after the other."""
-    parts = (
-        rtrl_gradients.measure(scale.gradients, seeds, track),
-        rtrl_training.measure(scale.training, seeds, track),
-        rtrl_memory.measure(scale.memory, seeds, track),
-        rtrl_speed.measure(scale.speed, seeds, track),
-    )
-    return joined(parts)
 
 
 EXPERIMENT = Experiment(
@@ -71,5 +60,10 @@ EXPERIMENT = Experiment(
             rtrl_speed.Size(units=512, steps=10_000, back=(16, 64, 256, 1024, 4096), repeats=100),
         ),
     },
-    measure=measure,
+    measure={
+        "gradients": lambda scale, *how: rtrl_gradients.measure(scale.gradients, *how),
+        "training": lambda scale, *how: rtrl_training.measure(scale.training, *how),
+        "memory": lambda scale, *how: rtrl_memory.measure(scale.memory, *how),
+        "speed": lambda scale, *how: rtrl_speed.measure(scale.speed, *how),
+    },
 )

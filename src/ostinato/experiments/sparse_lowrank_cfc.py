@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ostinato.experiments import sparse_lowrank_cfc_control, sparse_lowrank_cfc_spectrum
-from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
+from ostinato.experiments.experiment import Experiment
 
 __papers__ = ("sparse-lowrank-cfc",)
 
@@ -30,15 +30,6 @@ class Scale:
 
     spectrum: sparse_lowrank_cfc_spectrum.Size
     control: sparse_lowrank_cfc_control.Size
-
-
-def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
-    """Both parts, one after the other."""
-    parts = (
-        sparse_lowrank_cfc_spectrum.measure(scale.spectrum, seeds, track),
-        sparse_lowrank_cfc_control.measure(scale.control, seeds, track),
-    )
-    return joined(parts)
 
 
 EXPERIMENT = Experiment(
@@ -59,5 +50,8 @@ EXPERIMENT = Experiment(
             sparse_lowrank_cfc_control.Size(updates=4000, units=64, episodes=1000),
         ),
     },
-    measure=measure,
+    measure={
+        "spectrum": lambda scale, *how: sparse_lowrank_cfc_spectrum.measure(scale.spectrum, *how),
+        "control": lambda scale, *how: sparse_lowrank_cfc_control.measure(scale.control, *how),
+    },
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ostinato.experiments import sparsity_graphs, sparsity_pruning
-from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
+from ostinato.experiments.experiment import Experiment
 
 __papers__ = ("sparsity",)
 
@@ -30,15 +30,6 @@ class Scale:
     graphs: sparsity_graphs.Size
 
 
-def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
-    """Both parts, one after the other."""
-    parts = (
-        sparsity_pruning.measure(scale.pruning, seeds, track),
-        sparsity_graphs.measure(scale.graphs, seeds, track),
-    )
-    return joined(parts)
-
-
 EXPERIMENT = Experiment(
     slug="sparsity",
     title="Sparsity: pruning and recovery, and networks in the shape of random graphs",
@@ -53,5 +44,8 @@ EXPERIMENT = Experiment(
             sparsity_graphs.Size(graphs=200, epochs=15, strings=18_750, joined=False),
         ),
     },
-    measure=measure,
+    measure={
+        "pruning": lambda scale, *how: sparsity_pruning.measure(scale.pruning, *how),
+        "graphs": lambda scale, *how: sparsity_graphs.measure(scale.graphs, *how),
+    },
 )
