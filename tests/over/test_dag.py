@@ -108,3 +108,31 @@ def test_what_is_no_list_of_edges_is_refused():
         DAG(DIAMOND, 3)
     with pytest.raises(ArgumentError, match="at least one"):
         DAG.join([])
+
+
+def test_what_is_known_of_graphs_side_by_side_is_known_of_their_join():
+    given = torch.tensor([[1, 0], [0, 1]])
+    none = DAG(torch.zeros(2, 0, dtype=torch.int64), 2, torch.tensor([0, 1]))
+    graphs = [random_dag(6, 12), none, random_dag(4, 6, seed=3), DAG(DIAMOND[:, :2], slots=given)]
+    joined = DAG.join(graphs)
+    alone = DAG(joined.edges, joined.nodes, joined.graph, joined.slots)
+    for one, other in ((joined, alone), (joined.reversed, alone.reversed)):
+        assert torch.equal(one.level, other.level)
+        assert torch.equal(one.slots, other.slots)
+        for name in ("edges", "graph", "level", "nodes"):
+            found, expected = (getattr(each.line_graph, name) for each in (one, other))
+            assert torch.equal(torch.as_tensor(found), torch.as_tensor(expected))
+        (tree, kept), (expected_tree, expected) = (e.line_graph.multitree for e in (one, other))
+        assert torch.equal(kept, expected)
+        assert torch.equal(tree.edges, expected_tree.edges)
+        assert torch.equal(tree.level, expected_tree.level)
+
+
+def test_edges_are_found_by_their_ends():
+    dag = random_dag(6, 12)
+    for (first, numbers, others), end in ((dag.leaving, 0), (dag.arriving, 1)):
+        for node in range(dag.nodes):
+            here = numbers[first[node] : first[node + 1]]
+            assert torch.equal(here, (dag.edges[end] == node).nonzero().flatten())
+            assert torch.equal(dag.edges[1 - end][here], others[first[node] : first[node + 1]])
+    assert (dag.level[dag.order].diff() >= 0).all()

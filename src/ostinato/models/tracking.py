@@ -73,6 +73,8 @@ class Tracking:
 
     def paired(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (..., W, K) for every (output, query), keys and values for every pair of them."""
+        if self.written == self.outputs == 1:
+            return q, k, v
         lead = (1,) * (q.dim() - 2)
         return (
             q.repeat(*lead, self.outputs, 1),

@@ -141,6 +141,15 @@ def product(a: Tensor, b: Tensor) -> Tensor:
     return a * b if a.shape[-1] == 1 else a @ b
 
 
+def matches(q: Tensor, k: Tensor) -> Tensor:
+    """The products (..., W, U) of queries (..., W, K) with keys (..., U, K); of one each by a sum.
+
+    As in `product`: of very many small matrices that is several times faster on the CPU.
+    """
+    single = q.shape[-2] == k.shape[-2] == 1
+    return (q * k).sum(-1, keepdim=True) if single else q @ k.mT
+
+
 def _beside(a: Block, b: Block) -> Block:
     """Blocks a and, to the right of each, b."""
     return Block(

@@ -103,10 +103,14 @@ class DAG:
                 f"entering; got {list(slots.shape)}."
             )
         self._slots = slots
+        self._parts: Sequence[DAG] = ()
 
     @classmethod
     def join(cls, graphs: Sequence[DAG]) -> DAG:
-        """Several graphs as one; node and edge lists stand end to end."""
+        """Several graphs as one; node and edge lists stand end to end.
+
+        What was found of the parts, their levels and line graphs say, is not looked for again.
+        """
         edges, labels, nodes, count = [], [], 0, 0
         given = any(each._slots is not None for each in graphs)
         for each in graphs:
@@ -116,7 +120,7 @@ class DAG:
         if not edges:
             raise ArgumentError("DAG.join needs at least one graph; got none.")
         slots = torch.cat([each.slots for each in graphs], 1) if given else None
-        return cls(torch.cat(edges, 1), nodes, torch.cat(labels), slots)
+        return cls(torch.cat(edges, 1), nodes, torch.cat(labels), slots)._of(graphs)
 
     @classmethod
     def from_undirected(cls, edges: Tensor, nodes: int | None = None) -> DAG:
@@ -137,13 +141,16 @@ class DAG:
     def reversed(self) -> DAG:
         """The same graph with every edge turned round; edges keep their order."""
         slots = None if self._slots is None else self._slots.flip(0)
-        return DAG(self.edges.flip(0), self.nodes, self.graph, slots)
+        turned = DAG(self.edges.flip(0), self.nodes, self.graph, slots)
+        return turned._of([part.reversed for part in self._parts])
 
     @cached_property
     def slots(self) -> Tensor:
         """(2, E) by which slot each edge leaves its source, and by which it enters its target."""
         if self._slots is not None:
             return self._slots
+        if self._parts:
+            return torch.cat([part.slots for part in self._parts], 1)
         return torch.stack([_places(ends, self.nodes) for ends in self.edges])
 
     @cached_property
@@ -152,6 +159,10 @@ class DAG:
 
         There is an edge from e' to e wherever e begins where e' ends.
         """
+        if self._parts:
+            lines = [part.line_graph for part in self._parts]
+            edges = _end_to_end([line.edges for line in lines], [line.nodes for line in lines])
+            return DAG(edges, self.edges.shape[1], self.graph[self.edges[0]])._of(lines)
         before, after = self.edges
         leaving = after.new_zeros(self.nodes).index_add_(0, before, torch.ones_like(before))
         order = before.argsort(stable=True)
@@ -164,8 +175,13 @@ class DAG:
     @cached_property
     def multitree(self) -> tuple[DAG, Tensor]:
         """This graph with at most one path between two nodes, and which edges that keeps, (E,)."""
-        kept = single_paths(self.edges, self.level)
-        return DAG(self.edges[:, kept], self.nodes, self.graph), kept
+        trees = [part.multitree for part in self._parts]
+        if trees:
+            kept = torch.cat([kept for _, kept in trees])
+        else:
+            kept = single_paths(self.edges, self.level)
+        thinned = DAG(self.edges[:, kept], self.nodes, self.graph)
+        return thinned._of([tree for tree, _ in trees]), kept
 
     @cached_property
     def level(self) -> Tensor:
@@ -174,6 +190,8 @@ class DAG:
         Raises:
             ArgumentError: if there is a cycle; it is named.
         """
+        if self._parts:
+            return torch.cat([part.level for part in self._parts])
         level = _levels(self.edges.cpu(), self.nodes)
         if (level < 0).any():
             cycle = " → ".join(map(str, _cycle(self.edges.cpu(), level)))
@@ -182,6 +200,24 @@ class DAG:
                 "direct undirected edges by DAG.from_undirected."
             )
         return level.to(self.edges.device)
+
+    @cached_property
+    def order(self) -> Tensor:
+        """(N,) the nodes, level by level."""
+        return self.level.argsort(stable=True)
+
+    @cached_property
+    def arriving(self) -> tuple[Tensor, Tensor, Tensor]:
+        """By node, the edges that end there.
+
+        Where those of each node begin (N + 1,), and their numbers and sources, (E,) each.
+        """
+        return self._incident(1)
+
+    @cached_property
+    def leaving(self) -> tuple[Tensor, Tensor, Tensor]:
+        """By node, the edges that begin there, as `arriving` with targets for sources."""
+        return self._incident(0)
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -212,6 +248,17 @@ class DAG:
         device = self.edges.device
         return Schedule(nodes.to(device), edges.to(device), levels)
 
+    def _of(self, parts: Sequence[DAG]) -> DAG:
+        """This graph, with the graphs that stand end to end in it."""
+        self._parts = tuple(parts)
+        return self
+
+    def _incident(self, end: int) -> tuple[Tensor, Tensor, Tensor]:
+        numbers = self.edges[end].argsort(stable=True)
+        counts = self.edges[end].bincount(minlength=self.nodes)
+        first = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        return first, numbers, self.edges[1 - end][numbers].contiguous()
+
 
 def _levels(edges: Tensor, nodes: int) -> Tensor:
     """(N,) levels; −1 on a cycle and behind one."""
@@ -229,6 +276,13 @@ def _levels(edges: Tensor, nodes: int) -> Tensor:
         ready = torch.unique(reached[waiting[reached] == 0])
         depth += 1
     return level
+
+
+def _end_to_end(edges: Sequence[Tensor], nodes: Sequence[int]) -> Tensor:
+    """Lists of edges (2, ·) as one, of graphs that have so many nodes."""
+    counts = torch.tensor([each.shape[1] for each in edges])
+    shift = _starts(torch.tensor(nodes)).repeat_interleave(counts)
+    return torch.cat(list(edges), 1) + shift.to(edges[0].device)
 
 
 def _starts(sizes: Tensor) -> Tensor:

@@ -12,8 +12,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ostinato.over.block import Block
+from ostinato.core.form import Form
+from ostinato.over.block import Block, matches, product
+from ostinato.over.edge_scan import edge_forms
 from ostinato.over.grid import gating_matrix, grid_scan
+from ostinato.over.grid_edges import scan_edges
 
 __papers__ = ("plstm",)
 
@@ -53,12 +56,37 @@ def oriented_scan(
             orientation 1 leads from the right to the left, and so on. Their `g` is not read.
         direct: (..., X, Y, W, U), what cells read of themselves; added once.
         block: as in `grid_scan`; None: one gating matrix for the sum of all orientations, which
-            is one masked attention over the X·Y cells.
+            is one masked attention over the X·Y cells. Single cells, (1, 1), are a compiled loop
+            on the CPU (`scan_edges`).
         scale: of the queries; None: K^{−1/2}.
     """
-    if block is None:
+    form, _ = oriented_forms(q, block)
+    if form == "attention":
         return _attend(q, k, v, _summed(_turned(gates)), scale) + _own(q, k, v, direct, scale)
+    if form == "edges":
+        flips = FLIPS[: gates.g.shape[-5]]
+        return scan_edges(_scaled(q, scale), k, v, gates, flips) + _own(q, k, v, direct, scale)
     return oriented_run(q, k, v, gates, direct, block=block, scale=scale)[0]
+
+
+def oriented_forms(q: Tensor, block: tuple[int, int] | None) -> tuple[str, dict[str, Form]]:
+    """In which form `oriented_scan` computes such queries and blocks, and all that there are."""
+    _, edges = edge_forms(q)
+    cells = "runs single cells: block=(1, 1)"
+    forms = {
+        "attention": Form(
+            "one masked attention over all cells",
+            None if block is None else "block=None asks for it",
+        ),
+        "blocks": Form("blocks of cells, one anti-diagonal after the other"),
+        "edges": Form(
+            "one compiled loop from cell to cell",
+            edges["compiled"].obstacle if block == (1, 1) else cells,
+        ),
+    }
+    if block is None:
+        return "attention", forms
+    return "blocks" if forms["edges"].obstacle else "edges", forms
 
 
 def oriented_run(
@@ -109,8 +137,11 @@ def _turned(gates: Block) -> Block:
 
 def _own(q: Tensor, k: Tensor, v: Tensor, direct: Tensor, scale: float | None) -> Tensor:
     """What cells read of what they write themselves."""
-    own: Tensor = direct * (q @ k.mT) * (q.shape[-1] ** -0.5 if scale is None else scale)
-    return own @ v
+    return product(direct * matches(_scaled(q, scale), k), v)
+
+
+def _scaled(q: Tensor, scale: float | None) -> Tensor:
+    return q * (q.shape[-1] ** -0.5 if scale is None else scale)
 
 
 def _side(states: Tensor | None, axis: str) -> Tensor | None:
@@ -144,6 +175,5 @@ def _summed(gates: Block) -> Tensor:
 def _attend(q: Tensor, k: Tensor, v: Tensor, gating: Tensor, scale: float | None) -> Tensor:
     """Masked attention over all cells."""
     shape = q.shape[-4:-1]
-    q = q * (q.shape[-1] ** -0.5 if scale is None else scale)
-    q, k, v = (each.flatten(-4, -2) for each in (q, k, v))
+    q, k, v = (each.flatten(-4, -2) for each in (_scaled(q, scale), k, v))
     return torch.unflatten((gating * (q @ k.mT)) @ v, -2, shape)

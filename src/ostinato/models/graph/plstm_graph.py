@@ -10,8 +10,8 @@ In every head::
     P:  T_{e'→e} = t_{e'→e} / (½ + Σ_{e out of n} |t_{e'→e}|)          what enters is shared out
     D:  T_{e'→e} = tanh(t_{e'→e}), on a line graph thinned out to single paths
 
-The states are those of a recurrence over the line graph (`graph_scan`), so any number of graphs is
-computed in as many steps as the longest path has edges.
+With several states in a head (`Tracking`), S and M are matrices, and T is the number above times a
+matrix that lengthens no vector (`stable_transition`), so that both bounds stay.
 
 Source: Pöppel, Freinschlag, Schmied, Lin & Hochreiter 2025, "pLSTM: parallelizable Linear Source
 Transition Mark networks", NeurIPS, arXiv 2506.11997.
@@ -28,36 +28,19 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.core.errors import ArgumentError, ShapeError, nearest
+from ostinato.core.form import FormDecision
+from ostinato.core.registry import tell_form
 from ostinato.core.state import rows_like
-from ostinato.models.graph.plstm_graph_gates import EdgeGates, SlotGates
+from ostinato.models.graph.plstm_graph_gates import EdgeGates, GateSizes, SlotGates
 from ostinato.models.graph.plstm_grid import small_normal
 from ostinato.models.head_rms_norm import HeadRMSNorm
+from ostinato.models.tracking import Tracking
+from ostinato.over.block import matches, product
 from ostinato.over.dag import DAG
-from ostinato.over.graph import graph_scan
+from ostinato.over.edge_scan import edge_forms, edge_scan
+from ostinato.over.edges import Edges
 
 __papers__ = ("plstm",)
-
-
-def edge_states(line: DAG, source: Tensor, transition: Tensor, kv: Tensor) -> Tensor:
-    """The states C of all edges (E, heads, K, V).
-
-    Args:
-        line: the line graph, P pairs of edges that meet.
-        source: S (E, heads).
-        transition: T (P, heads).
-        kv: k vᵀ at the source of every edge (E, heads, K, V).
-    """
-    written = rows_like(source, kv) * kv
-    _, states = graph_scan(
-        lambda x, before: (x.new_empty(len(x), 0), x + before),
-        line,
-        written,
-        init=torch.zeros_like(written),
-        edge_x=transition,
-        message=lambda state, x, t: rows_like(t, state) * state,
-    )
-    found: Tensor = states
-    return found
 
 
 class GraphPLSTM(nn.Module):
@@ -77,13 +60,16 @@ class GraphPLSTM(nn.Module):
         norm: of P: "in", by what leaves for each incoming edge, or "out".
         scale: s.
         tied: let queries be the keys.
+        tracking: states, keys, values, queries and outputs of a head; None: one each.
+        transition: form of what turns several states, see `stable_transition`.
         weights: let gates depend on the input; False: biases only.
         device: of the parameters.
         dtype: of the parameters.
 
     Raises:
-        ArgumentError: if the heads do not divide D, there is no such mode, norm or direction, or
-            edges are to have both features and slots, or no slot.
+        ArgumentError: if the heads do not divide D, there is no such mode, norm, direction or
+            transition, edges are to have both features and slots, or no slot, or queries that are
+            keys are not as many.
     """
 
     def __init__(
@@ -98,6 +84,8 @@ class GraphPLSTM(nn.Module):
         norm: str = "in",
         scale: float = 1.0,
         tied: bool = False,
+        tracking: Tracking | None = None,
+        transition: str = "diagonal",
         weights: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -118,32 +106,39 @@ class GraphPLSTM(nn.Module):
         on: dict[str, Any] = {"device": device, "dtype": dtype}
         self.size, self.heads, self.mode = size, heads, mode
         self.edge_size, self.by, self.scale = edge_size, norm, scale
-        self.input = nn.Linear(size, (2 if tied else 3) * size, False, **on)
-        self.direct = nn.Parameter(torch.full((heads, 1), -5.0, **on))
+        self.tracking = j = tracking or Tracking()
+        vectors, self.sizes = j.vectors(tied), GateSizes(j, transition)
+        self.vectors = [*vectors[2:], *vectors[:2]]
+        self.input = nn.Linear(size, sum(vectors) * size, False, **on)
+        self.direct = nn.Parameter(torch.full((heads, j.read, j.written), -5.0, **on))
         self.directions = nn.ModuleList(
-            EdgeGates(size, heads, edge_size, weights=weights, **on)
+            EdgeGates(size, heads, edge_size, self.sizes, weights=weights, **on)
             if slots is None
-            else SlotGates(size, heads, slots, weights=weights, **on)
+            else SlotGates(size, heads, slots, self.sizes, weights=weights, **on)
             for _ in range(directions)
         )
-        self.norm = HeadRMSNorm(heads, size // heads, **on)
-        self.output = nn.Linear(size, size, False, **on)
+        self.norm = HeadRMSNorm(heads, size // heads * j.outputs, **on)
+        self.output = nn.Linear(size * j.outputs, size, False, **on)
         for linear in (self.input, self.output):
             small_normal(linear)
 
     def forward(self, x: Tensor, dag: DAG, edge_x: Tensor | None = None) -> Tensor:
         """Nodes (N, D) and, with edge features, edges (E, F) to (N, D)."""
         z = self._checked(x, dag, edge_x)
-        width = self.size // self.heads
-        *q, k, v = torch.unflatten(self.input(x), -1, (-1, self.heads, width)).unbind(1)
-        query = q[0] if q else k
-        h = self.direct.sigmoid() * (query * k).sum(-1, keepdim=True) * v
-        kv = k.unsqueeze(-1) * v.unsqueeze(-2)
+        way, forms = edge_forms(x)
+        tell_form(FormDecision(type(self).__name__, x, None, "auto", way, forms))
+        parts = torch.unflatten(self.input(x), -1, (-1, self.heads, self.size // self.heads))
+        *q, k, v = torch.split(parts.movedim(-2, 0), self.vectors, -2)
+        vectors = self.tracking.paired(q[0] if q else k, k, v)  # (heads, N, ·, K)
+        direct = self.direct.sigmoid().unsqueeze(1) * matches(*vectors[:2])
+        h = product(direct, vectors[2])  # (heads, N, W, V)
         # Against the edges only where that is asked for: turning them round takes time.
         graphs = (dag,) if len(self.directions) == 1 else (dag, dag.reversed)
         for direction, graph in zip(self.directions, graphs, strict=True):
-            h = h + self._pass(direction, graph, x, z, query, kv)
-        y: Tensor = self.output(self.norm(self.scale * h).flatten(1))
+            source, transition, mark, edges = self._gates(direction, graph, x, z)
+            h = h + edge_scan(*vectors, source, transition, mark, edges)
+        heads = self.tracking.summed(self.scale * h).flatten(-2).transpose(0, 1)
+        y: Tensor = self.output(self.norm(heads).flatten(1))
         return y
 
     def extra_repr(self) -> str:
@@ -166,20 +161,25 @@ class GraphPLSTM(nn.Module):
             raise ShapeError(f"edge_x must be {needed}; got {found}.")
         return edge_x
 
-    def _pass(
-        self, gates: nn.Module, dag: DAG, x: Tensor, z: Tensor, q: Tensor, kv: Tensor
-    ) -> Tensor:
-        """What the nodes read of one direction (N, heads, V)."""
-        before, after = dag.edges
-        source, mark, t = gates(x, z, dag)
+    def _gates(
+        self, gates: nn.Module, dag: DAG, x: Tensor, z: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Edges]:
+        """What `edge_scan` takes beside vectors, of one direction."""
+        j, line = self.tracking, dag.line_graph
+        source, mark, pairs = gates(x, z, dag)
         if self.mode == "P":
-            line, transition = dag.line_graph, self._shared(t, dag.line_graph)
+            share = self._shared(pairs[..., 0], line)
         else:
-            line, kept = dag.line_graph.multitree
-            transition = torch.tanh(t[kept])
-        states = edge_states(line, source, transition, kv[before])
-        read = rows_like(mark, q) * torch.einsum("ehk,ehkv->ehv", q[after], states)
-        return read.new_zeros(dag.nodes, *read.shape[1:]).index_add(0, after, read)
+            line, kept = line.multitree
+            pairs = pairs[kept]
+            share = torch.tanh(pairs[..., 0])
+        matrices = (
+            torch.unflatten(source, -1, (j.states, -1)),
+            self.sizes.turned(share, pairs[..., 1:]),
+            torch.unflatten(mark, -1, (-1, j.states)),
+        )
+        s, t, m = (each.transpose(0, 1) for each in matrices)
+        return s, t, m, Edges.in_order(dag.edges, line)
 
     def _shared(self, t: Tensor, line: DAG) -> Tensor:
         """Transitions (P, heads) of which what enters a node leaves it no larger."""
@@ -206,6 +206,9 @@ class PLSTMGraph(nn.Module):
         edge_size: features of an edge.
         slots: as for `GraphPLSTM`.
         tied: let queries be the keys.
+        tracking: as for `GraphPLSTM`.
+        transition: as for `GraphPLSTM`.
+        scale: as for `GraphPLSTM`.
         weights: of the gates.
         device: of the parameters.
         dtype: of the parameters.
@@ -222,6 +225,9 @@ class PLSTMGraph(nn.Module):
         edge_size: int = 0,
         slots: int | None = None,
         tied: bool = False,
+        tracking: Tracking | None = None,
+        transition: str = "diagonal",
+        scale: float = 1.0,
         weights: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -229,7 +235,8 @@ class PLSTMGraph(nn.Module):
         super().__init__()
         on: dict[str, Any] = {"device": device, "dtype": dtype}
         options: dict[str, Any] = {"edge_size": edge_size, "slots": slots}
-        options |= {"tied": tied, "weights": weights}
+        options |= {"tied": tied, "weights": weights, "scale": scale}
+        options |= {"tracking": tracking, "transition": transition}
         self.embedding, self.edge_size = embedding, edge_size
         self.layers = nn.ModuleList(
             GraphPLSTM(size, heads, mode, **options, **on) for mode in modes

@@ -7,7 +7,8 @@ For an edge e from n to m, that e' is followed by::
     slots:  S_e = σ(w_o·x_n + b_o),  M_e = σ(w_i·x_m + b_i),  t_{e'→e} = w_{i'o}·x_n + b_{i'o}
 
 where e leaves n by its slot o and enters m by its slot i. So edges at one node are told apart by
-what they carry, or by their places, as right and down are on a grid.
+what they carry, or by their places, as right and down are on a grid. Heads of several states
+(`Tracking`) have matrices S and M, and beside t the numbers of a matrix that turns the states.
 
 Source: Pöppel, Freinschlag, Schmied, Lin & Hochreiter 2025, "pLSTM: parallelizable Linear Source
 Transition Mark networks", NeurIPS, arXiv 2506.11997.
@@ -17,6 +18,7 @@ paper's code has them the other way round.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -25,12 +27,55 @@ from torch import Tensor, nn
 from ostinato.core.errors import ArgumentError
 from ostinato.models.bias_only import BiasOnly, affine
 from ostinato.models.graph.plstm_grid import small_normal
+from ostinato.models.time.stable_transition import stable_transition, transition_numbers
+from ostinato.models.tracking import Tracking
 from ostinato.over.dag import DAG
 
 __papers__ = ("plstm",)
 
 Gates = tuple[Tensor, Tensor, Tensor]
-"""Source and mark (E, heads), in (0, 1), and t (P, heads) of the pairs of edges that meet."""
+"""Source (E, heads, J·U) and mark (E, heads, W·J), in (0, 1), and of the pairs of edges that meet
+t and the numbers of the turn (P, heads, 1 + n)."""
+
+
+@dataclass(frozen=True)
+class GateSizes:
+    """How many numbers the gates of a head take.
+
+    Attributes:
+        tracking: J, U and W.
+        transition: form of the turn of several states, see `stable_transition`.
+    """
+
+    tracking: Tracking = field(default_factory=Tracking)
+    transition: str = "diagonal"
+
+    @property
+    def source(self) -> int:
+        """J·U."""
+        return self.tracking.states * self.tracking.written
+
+    @property
+    def mark(self) -> int:
+        """W·J."""
+        return self.tracking.read * self.tracking.states
+
+    @property
+    def pair(self) -> int:
+        """1 + n; one state is not turned, n = 0."""
+        states, count = (
+            self.tracking.states,
+            transition_numbers(self.transition, self.tracking.states),
+        )
+        return 1 + (count if states > 1 else 0)
+
+    def turned(self, share: Tensor, numbers: Tensor) -> Tensor:
+        """T (..., J, J) of how much goes on (...) and the numbers of the turn (..., n)."""
+        found = share[..., None, None]
+        states = self.tracking.states
+        if states > 1:
+            found = found * stable_transition(self.transition, numbers, states)
+        return found
 
 
 class EdgeGates(nn.Module):
@@ -40,6 +85,7 @@ class EdgeGates(nn.Module):
         size: D.
         heads: how many.
         edge_size: F, features of an edge.
+        sizes: of gates; None: one number each.
         weights: let them depend on the input; False: biases only.
         device: of the parameters.
         dtype: of the parameters.
@@ -50,6 +96,7 @@ class EdgeGates(nn.Module):
         size: int,
         heads: int,
         edge_size: int = 0,
+        sizes: GateSizes | None = None,
         *,
         weights: bool = True,
         device: torch.device | str | None = None,
@@ -57,11 +104,12 @@ class EdgeGates(nn.Module):
     ) -> None:
         super().__init__()
         on: dict[str, Any] = {"device": device, "dtype": dtype}
-        self.source = affine(size + edge_size, heads, weights, **on)
-        self.mark = affine(size + edge_size, heads, weights, **on)
-        self.transition = affine(size + 2 * edge_size, heads, weights, **on)
-        _begin(self.source, self.mark, self.transition)
-        nn.init.normal_(self.transition.bias, std=10)
+        self.heads, sizes = heads, sizes or GateSizes()
+        self.source = affine(size + edge_size, heads * sizes.source, weights, **on)
+        self.mark = affine(size + edge_size, heads * sizes.mark, weights, **on)
+        self.transition = affine(size + 2 * edge_size, heads * sizes.pair, weights, **on)
+        pairs = _begin(self.source, self.mark, self.transition, sizes)
+        pairs[:, 0].normal_(std=10)
 
     def forward(self, x: Tensor, z: Tensor, dag: DAG) -> Gates:
         """Nodes (N, D) and features of edges (E, F) to gates."""
@@ -70,7 +118,9 @@ class EdgeGates(nn.Module):
         source = self.source(torch.cat([x[before], z], -1)).sigmoid()
         mark = self.mark(torch.cat([x[after], z], -1)).sigmoid()
         met = torch.cat([x[after[arriving]], z[arriving], z[leaving]], -1)
-        return source, mark, self.transition(met)
+        found = source, mark, self.transition(met)
+        source, mark, pairs = (torch.unflatten(each, -1, (self.heads, -1)) for each in found)
+        return source, mark, pairs
 
 
 class SlotGates(nn.Module):
@@ -80,6 +130,7 @@ class SlotGates(nn.Module):
         size: D.
         heads: how many.
         slots: how many edges can leave a node, and enter it.
+        sizes: of gates; None: one number each.
         weights: let them depend on the input; False: biases only.
         device: of the parameters.
         dtype: of the parameters.
@@ -93,6 +144,7 @@ class SlotGates(nn.Module):
         size: int,
         heads: int,
         slots: int,
+        sizes: GateSizes | None = None,
         *,
         weights: bool = True,
         device: torch.device | str | None = None,
@@ -102,14 +154,13 @@ class SlotGates(nn.Module):
         if slots < 1:
             raise ArgumentError(f"slots must be at least 1, or None for none; got {slots!r}.")
         on: dict[str, Any] = {"device": device, "dtype": dtype}
-        self.heads, self.slots = heads, slots
-        self.source = affine(size, slots * heads, weights, **on)
-        self.mark = affine(size, slots * heads, weights, **on)
-        self.transition = affine(size, slots * slots * heads, weights, **on)
-        _begin(self.source, self.mark, self.transition)
+        self.heads, self.slots, sizes = heads, slots, sizes or GateSizes()
+        self.source = affine(size, slots * heads * sizes.source, weights, **on)
+        self.mark = affine(size, slots * heads * sizes.mark, weights, **on)
+        self.transition = affine(size, slots * slots * heads * sizes.pair, weights, **on)
+        pairs = _begin(self.source, self.mark, self.transition, sizes)
         # What enters by a slot goes on through the one of the same number.
-        straight = 10 * torch.eye(slots, **on).flatten().repeat_interleave(heads)
-        self.transition.bias.data.copy_(straight)
+        pairs[:, 0] = 10 * torch.eye(slots, **on).flatten().repeat_interleave(heads)
 
     def forward(self, x: Tensor, z: Tensor, dag: DAG) -> Gates:
         """Nodes (N, D) to gates; features of edges are not read.
@@ -120,14 +171,15 @@ class SlotGates(nn.Module):
         leave, enter = self._within(dag.slots)
         before, after = dag.edges
         arriving, leaving = dag.line_graph.edges
-        source = self._of(self.source, x)[before, leave]
-        mark = self._of(self.mark, x)[after, enter]
+        source = self._of(self.source, x, self.slots)[before, leave]
+        mark = self._of(self.mark, x, self.slots)[after, enter]
         turn = enter[arriving] * self.slots + leave[leaving]
-        return source.sigmoid(), mark.sigmoid(), self._of(self.transition, x)[after[arriving], turn]
+        pairs = self._of(self.transition, x, self.slots**2)[after[arriving], turn]
+        return source.sigmoid(), mark.sigmoid(), pairs
 
-    def _of(self, linear: nn.Module, x: Tensor) -> Tensor:
-        """(N, slots, heads), or (N, slots², heads) by entering and leaving slot."""
-        return torch.unflatten(linear(x), -1, (-1, self.heads))
+    def _of(self, linear: nn.Module, x: Tensor, places: int) -> Tensor:
+        """(N, slots, heads, ·), or (N, slots², heads, ·) by entering and leaving slot."""
+        return torch.unflatten(linear(x), -1, (places, self.heads, -1))
 
     def _within(self, slots: Tensor) -> Tensor:
         largest = int(slots.max()) if slots.numel() else 0
@@ -139,9 +191,25 @@ class SlotGates(nn.Module):
         return slots
 
 
-def _begin(*gates: nn.Linear | BiasOnly) -> None:
-    """Begin with hardly anything written or read, by the gates of source, mark and transition."""
-    for gate, bias in zip(gates, (-5, -5, 0), strict=True):
+@torch.no_grad()
+def _begin(
+    source: nn.Linear | BiasOnly,
+    mark: nn.Linear | BiasOnly,
+    transition: nn.Linear | BiasOnly,
+    sizes: GateSizes,
+) -> Tensor:
+    """Begin with hardly anything written or read, and states hardly turned.
+
+    Returns:
+        The bias of transitions, a row (1 + n) for each t and its turn, to be begun by the caller.
+    """
+    for gate in (source, mark, transition):
         if isinstance(gate, nn.Linear):
             small_normal(gate)
-        nn.init.constant_(gate.bias, bias)
+    for gate in (source, mark):
+        nn.init.constant_(gate.bias, -5)
+    pairs = transition.bias.detach().view(-1, sizes.pair)
+    pairs[:, 1:].normal_(std=0.1)
+    if sizes.pair > 1:
+        pairs[:, -sizes.tracking.states :] += 1
+    return pairs

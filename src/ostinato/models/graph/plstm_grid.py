@@ -16,11 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.core.errors import ArgumentError, ShapeError
+from ostinato.core.form import Form, FormDecision
+from ostinato.core.registry import tell_form
+from ostinato.core.state import State
 from ostinato.models.graph.plstm_gates import GateOptions, GridGates
 from ostinato.models.head_rms_norm import HeadRMSNorm
 from ostinato.models.tracking import Tracking
 from ostinato.over.block import Block
-from ostinato.over.orientation import oriented_run, oriented_scan
+from ostinato.over.orientation import oriented_forms, oriented_run, oriented_scan
 
 __papers__ = ("plstm",)
 
@@ -83,8 +86,9 @@ class GridPLSTM(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, X, Y, D) to (B, X, Y, D)."""
-        h = oriented_scan(*self._parts(x), block=self.block, scale=self.scale)
-        return self._mixed(h)
+        parts = self._parts(x)
+        self._tell(x, None, *oriented_forms(parts[0], self.block))
+        return self._mixed(oriented_scan(*parts, block=self.block, scale=self.scale))
 
     def run(
         self, x: Tensor, left: Tensor | None = None, up: Tensor | None = None
@@ -101,10 +105,16 @@ class GridPLSTM(nn.Module):
         Returns:
             Outputs (B, X, Y, D), and what leaves at the opposite sides, as `left` and `up`.
         """
+        sides = [each for each in (left, up) if each is not None]
+        self._tell(x, sides or None, "blocks", {"blocks": Form("blocks, with what enters them")})
         h, right, down = oriented_run(
             *self._parts(x), block=self.block, left=left, up=up, scale=self.scale
         )
         return self._mixed(h), right, down
+
+    def _tell(self, x: Tensor, state: State | None, chosen: str, forms: dict[str, Form]) -> None:
+        requested = "attention" if self.block is None else f"block={self.block}"
+        tell_form(FormDecision(type(self).__name__, x, state, requested, chosen, forms))
 
     def _parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Block, Tensor]:
         """Queries, keys, values (B, heads, X, Y, ·, K), gates, and the direct gate."""
