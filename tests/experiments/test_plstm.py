@@ -6,7 +6,14 @@ import math
 
 import pytest
 
-from ostinato.experiments import plstm, plstm_arrows, plstm_molecules, plstm_paths, plstm_trees
+from ostinato.experiments import (
+    plstm,
+    plstm_arrows,
+    plstm_molecules,
+    plstm_paths,
+    plstm_pixels,
+    plstm_trees,
+)
 from ostinato.experiments.experiment import Measurement, silent
 from ostinato.experiments.plstm import EXPERIMENT, Scale
 
@@ -18,11 +25,13 @@ def test_the_parts_are_joined(monkeypatch):
         plstm_trees.Size(1),
         plstm_molecules.Size(1),
     )
-    for part in (plstm_arrows, plstm_trees, plstm_molecules):
+    for part in (plstm_arrows, plstm_trees, plstm_molecules, plstm_pixels):
         values = {claim: [1.0] for claim in part.CLAIMS}
         monkeypatch.setattr(part, "measure", lambda *_, values=values: Measurement(values, []))
     measured = plstm.measure(Scale(*sizes), 1, silent)
-    assert set(measured.values) == set(EXPERIMENT.claims)
+    assert set(measured.values) == set(EXPERIMENT.claims_at("small"))
+    measured = plstm.measure(Scale(*sizes, plstm_pixels.Size()), 1, silent)
+    assert set(measured.values) == set(EXPERIMENT.claims_at("paper")) == set(EXPERIMENT.claims)
     assert all(math.isfinite(value) for values in measured.values.values() for value in values)
 
 

@@ -54,6 +54,7 @@ class Claim:
         at_most: the largest one.
         every_seed: whether every seed's value has to lie within the bounds, or their mean: for
             differences that are claimed to be small, where one seed says more about chance.
+        scale: the only scale at which it is measured; None: every one.
     """
 
     text: str
@@ -61,6 +62,7 @@ class Claim:
     at_least: float = -math.inf
     at_most: float = math.inf
     every_seed: bool = True
+    scale: str | None = None
 
     @property
     def bounds(self) -> str:
@@ -234,7 +236,7 @@ class Experiment:
             measured = joined(
                 keep(name, partial(measure, size, seeds, track)) for name, measure in parts.items()
             )
-        wanted = (c for c in self.claims if part is None or c in measured.values)
+        wanted = (c for c in self.claims_at(scale) if part is None or c in measured.values)
         rows = [claim.row(measured.values[claim]) for claim in wanted]
         seconds = time.perf_counter() - begin
         return Result(self.slug, scale, seeds, rows, seconds, measured.panels)
@@ -247,6 +249,10 @@ class Experiment:
         if name not in parts:
             raise ArgumentError(f"{self.slug} has no part {name!r}. {nearest(name, parts)}")
         return {name: parts[name]}
+
+    def claims_at(self, scale: str) -> list[Claim]:
+        """What has to hold at a scale."""
+        return [claim for claim in self.claims if claim.scale in (None, scale)]
 
     def _with_data(self, size: Any, data: str | Mapping[str, str]) -> Any:
         """The size with paths to data of the user's."""

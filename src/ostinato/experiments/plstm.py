@@ -4,7 +4,8 @@ K. Pöppel, R. Freinschlag, T. Schmied, W. Lin, S. Hochreiter, "pLSTM: paralleli
 Transition Mark networks", NeurIPS 2025, arXiv 2506.11997.
 
 What the paper claims, and where it is measured: an image model that says on larger pictures, too,
-whether an arrow points at a disc (`plstm_arrows`); signals that stay bounded over any distance in
+whether an arrow points at a disc (`plstm_arrows`, and from pixels at scale `paper`,
+`plstm_pixels`); signals that stay bounded over any distance in
 either mode (`plstm_paths`); graphs, of programs (`plstm_trees`) and of molecules
 (`plstm_molecules`), or, with `data`, of another TUDataset. ImageNet is out of reach here.
 """
@@ -13,7 +14,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ostinato.experiments import plstm_arrows, plstm_molecules, plstm_paths, plstm_trees
+from ostinato.experiments import (
+    plstm_arrows,
+    plstm_molecules,
+    plstm_paths,
+    plstm_pixels,
+    plstm_trees,
+)
 from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
 
 __papers__ = ("plstm",)
@@ -28,6 +35,7 @@ class Scale:
         paths: of the signals on a grid.
         trees: of the syntax trees.
         molecules: of the molecules.
+        pixels: of arrow pointing from pixels; None: it is left out, as it takes a device.
         data: the folder of a TUDataset in their place; None: MUTAG.
     """
 
@@ -35,18 +43,21 @@ class Scale:
     paths: plstm_paths.Size
     trees: plstm_trees.Size
     molecules: plstm_molecules.Size
+    pixels: plstm_pixels.Size | None = None
     data: str | None = None
 
 
 def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
     """All parts, one after the other."""
-    parts = (
+    parts = [
         # Molecules are data that may be missing, which is told before minutes of training.
         plstm_molecules.measure(scale.molecules, seeds, track, scale.data),
         plstm_arrows.measure(scale.arrows, seeds, track),
         plstm_paths.measure(scale.paths, seeds, track),
         plstm_trees.measure(scale.trees, seeds, track),
-    )
+    ]
+    if scale.pixels is not None:
+        parts.append(plstm_pixels.measure(scale.pixels, seeds, track))
     return joined(parts)
 
 
@@ -58,6 +69,7 @@ EXPERIMENT = Experiment(
         *plstm_paths.CLAIMS,
         *plstm_trees.CLAIMS,
         *plstm_molecules.CLAIMS,
+        *plstm_pixels.CLAIMS,
     ),
     scales={
         "small": Scale(
@@ -70,7 +82,9 @@ EXPERIMENT = Experiment(
             plstm_arrows.Size(4000, 10_000, positions=True),
             plstm_paths.Size(side=64),
             plstm_trees.Size(updates=600, width=96),
-            plstm_molecules.Size(600, folds=10, batch=32, width=96, modes="PPDD", rate=1e-3),
+            # 528 updates are 100 epochs.
+            plstm_molecules.Size(528, folds=10, batch=32, width=96, modes="PPDD", rate=1e-3),
+            plstm_pixels.Size(),
         ),
     },
     measure=measure,

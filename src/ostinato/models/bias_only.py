@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ostinato.cells.block_linear import BlockLinear
+
 
 class BiasOnly(nn.Module):
     """The same numbers for every input: (..., D) to (..., N).
@@ -36,13 +38,24 @@ class BiasOnly(nn.Module):
         return str(len(self.bias))
 
 
-def affine(inputs: int, outputs: int, weights: bool, **on: Any) -> nn.Linear | BiasOnly:
+Affine = nn.Linear | BlockLinear | BiasOnly
+
+
+def affine(
+    inputs: int, outputs: int, weights: bool, heads: int = 1, parts: int = 1, **on: Any
+) -> Affine:
     """An affine map, without its matrix unless it is to have weights.
 
     Args:
         inputs: D.
         outputs: N.
         weights: whether there is a matrix.
+        heads: blocks on the diagonal of the matrix, outside of which it is zero.
+        parts: maps of this kind, their outputs end to end, in blocks each.
         **on: device and dtype.
     """
-    return nn.Linear(inputs, outputs, **on) if weights else BiasOnly(outputs, **on)
+    if not weights:
+        return BiasOnly(outputs, **on)
+    if heads > 1:
+        return BlockLinear(inputs, outputs // parts, heads, parts, **on)
+    return nn.Linear(inputs, outputs, **on)

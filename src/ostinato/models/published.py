@@ -14,6 +14,7 @@ from ostinato.models.time.language_model import LanguageModel
 _MODELS = {
     "DeltaProduct": "ostinato.models.time.delta_product",
     "FlashRNN": "ostinato.models.time.flashrnn",
+    "PLSTM": "ostinato.models.time.plstm_language",
     "ParaRNN": "ostinato.models.time.pararnn",
 }
 
@@ -31,7 +32,7 @@ def make_language_model(name: str, engine: str = "auto", **options: Any) -> Lang
     """Build the language model called `name`.
 
     Args:
-        name: "DeltaProduct", "FlashRNN" or "ParaRNN".
+        name: "DeltaProduct", "FlashRNN", "PLSTM" or "ParaRNN".
         engine: of its recurrences.
         **options: fields of its configuration; with `size`, e.g. "165M", what the paper's model
             of that size has instead.

@@ -63,13 +63,14 @@ class GraphPLSTM(nn.Module):
         tracking: states, keys, values, queries and outputs of a head; None: one each.
         transition: form of what turns several states, see `stable_transition`.
         weights: let gates depend on the input; False: biases only.
+        block_diagonal: let the gates of a head read its own D/heads features only.
         device: of the parameters.
         dtype: of the parameters.
 
     Raises:
         ArgumentError: if the heads do not divide D, there is no such mode, norm, direction or
-            transition, edges are to have both features and slots, or no slot, or queries that are
-            keys are not as many.
+            transition, edges are to have both features and slots, or no slot, queries that are keys
+            are not as many, or gates are to read a part of what they do not read.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class GraphPLSTM(nn.Module):
         tracking: Tracking | None = None,
         transition: str = "diagonal",
         weights: bool = True,
+        block_diagonal: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -111,10 +113,15 @@ class GraphPLSTM(nn.Module):
         self.vectors = [*vectors[2:], *vectors[:2]]
         self.input = nn.Linear(size, sum(vectors) * size, False, **on)
         self.direct = nn.Parameter(torch.full((heads, j.read, j.written), -5.0, **on))
+        if block_diagonal and not weights:
+            raise ArgumentError(
+                "Gates of biases only read no input: leave out block_diagonal or weights=False."
+            )
+        read: dict[str, Any] = {"weights": weights, "block_diagonal": block_diagonal, **on}
         self.directions = nn.ModuleList(
-            EdgeGates(size, heads, edge_size, self.sizes, weights=weights, **on)
+            EdgeGates(size, heads, edge_size, self.sizes, **read)
             if slots is None
-            else SlotGates(size, heads, slots, self.sizes, weights=weights, **on)
+            else SlotGates(size, heads, slots, self.sizes, **read)
             for _ in range(directions)
         )
         self.norm = HeadRMSNorm(heads, size // heads * j.outputs, **on)
@@ -210,6 +217,7 @@ class PLSTMGraph(nn.Module):
         transition: as for `GraphPLSTM`.
         scale: as for `GraphPLSTM`.
         weights: of the gates.
+        block_diagonal: of the gates.
         device: of the parameters.
         dtype: of the parameters.
     """
@@ -229,13 +237,15 @@ class PLSTMGraph(nn.Module):
         transition: str = "diagonal",
         scale: float = 1.0,
         weights: bool = True,
+        block_diagonal: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         on: dict[str, Any] = {"device": device, "dtype": dtype}
         options: dict[str, Any] = {"edge_size": edge_size, "slots": slots}
-        options |= {"tied": tied, "weights": weights, "scale": scale}
+        options |= {"tied": tied, "scale": scale}
+        options |= {"weights": weights, "block_diagonal": block_diagonal}
         options |= {"tracking": tracking, "transition": transition}
         self.embedding, self.edge_size = embedding, edge_size
         self.layers = nn.ModuleList(

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.core.errors import ArgumentError
-from ostinato.models.bias_only import BiasOnly, affine
+from ostinato.models.bias_only import Affine, BiasOnly, affine
 from ostinato.models.graph.plstm_grid import small_normal
 from ostinato.models.time.stable_transition import stable_transition, transition_numbers
 from ostinato.models.tracking import Tracking
@@ -87,8 +87,12 @@ class EdgeGates(nn.Module):
         edge_size: F, features of an edge.
         sizes: of gates; None: one number each.
         weights: let them depend on the input; False: biases only.
+        block_diagonal: let those of a head read its own D/heads features only.
         device: of the parameters.
         dtype: of the parameters.
+
+    Raises:
+        ArgumentError: if the gates of a head are to read features of edges.
     """
 
     def __init__(
@@ -99,15 +103,22 @@ class EdgeGates(nn.Module):
         sizes: GateSizes | None = None,
         *,
         weights: bool = True,
+        block_diagonal: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         on: dict[str, Any] = {"device": device, "dtype": dtype}
         self.heads, sizes = heads, sizes or GateSizes()
-        self.source = affine(size + edge_size, heads * sizes.source, weights, **on)
-        self.mark = affine(size + edge_size, heads * sizes.mark, weights, **on)
-        self.transition = affine(size + 2 * edge_size, heads * sizes.pair, weights, **on)
+        if block_diagonal and edge_size:
+            raise ArgumentError(
+                "Features of edges belong to no head: leave out edge_size or block_diagonal=True; "
+                f"got edge_size={edge_size}."
+            )
+        blocks = heads if block_diagonal else 1
+        self.source = affine(size + edge_size, heads * sizes.source, weights, blocks, **on)
+        self.mark = affine(size + edge_size, heads * sizes.mark, weights, blocks, **on)
+        self.transition = affine(size + 2 * edge_size, heads * sizes.pair, weights, blocks, **on)
         pairs = _begin(self.source, self.mark, self.transition, sizes)
         pairs[:, 0].normal_(std=10)
 
@@ -132,6 +143,7 @@ class SlotGates(nn.Module):
         slots: how many edges can leave a node, and enter it.
         sizes: of gates; None: one number each.
         weights: let them depend on the input; False: biases only.
+        block_diagonal: let those of a head read its own D/heads features only.
         device: of the parameters.
         dtype: of the parameters.
 
@@ -147,6 +159,7 @@ class SlotGates(nn.Module):
         sizes: GateSizes | None = None,
         *,
         weights: bool = True,
+        block_diagonal: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -155,9 +168,12 @@ class SlotGates(nn.Module):
             raise ArgumentError(f"slots must be at least 1, or None for none; got {slots!r}.")
         on: dict[str, Any] = {"device": device, "dtype": dtype}
         self.heads, self.slots, sizes = heads, slots, sizes or GateSizes()
-        self.source = affine(size, slots * heads * sizes.source, weights, **on)
-        self.mark = affine(size, slots * heads * sizes.mark, weights, **on)
-        self.transition = affine(size, slots * slots * heads * sizes.pair, weights, **on)
+        blocks = heads if block_diagonal else 1
+        places = ((slots, sizes.source), (slots, sizes.mark), (slots**2, sizes.pair))
+        self.source, self.mark, self.transition = (
+            affine(size, count * heads * numbers, weights, blocks, count, **on)
+            for count, numbers in places
+        )
         pairs = _begin(self.source, self.mark, self.transition, sizes)
         # What enters by a slot goes on through the one of the same number.
         pairs[:, 0] = 10 * torch.eye(slots, **on).flatten().repeat_interleave(heads)
@@ -192,22 +208,18 @@ class SlotGates(nn.Module):
 
 
 @torch.no_grad()
-def _begin(
-    source: nn.Linear | BiasOnly,
-    mark: nn.Linear | BiasOnly,
-    transition: nn.Linear | BiasOnly,
-    sizes: GateSizes,
-) -> Tensor:
+def _begin(source: Affine, mark: Affine, transition: Affine, sizes: GateSizes) -> Tensor:
     """Begin with hardly anything written or read, and states hardly turned.
 
     Returns:
         The bias of transitions, a row (1 + n) for each t and its turn, to be begun by the caller.
     """
     for gate in (source, mark, transition):
-        if isinstance(gate, nn.Linear):
+        if not isinstance(gate, BiasOnly):
             small_normal(gate)
     for gate in (source, mark):
-        nn.init.constant_(gate.bias, -5)
+        gate.bias.fill_(-5)  # type: ignore[union-attr]
+    assert transition.bias is not None
     pairs = transition.bias.detach().view(-1, sizes.pair)
     pairs[:, 1:].normal_(std=0.1)
     if sizes.pair > 1:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ostinato.cells.block_linear import BlockLinear
 from ostinato.core.errors import ArgumentError, ShapeError
 from ostinato.core.form import Form, FormDecision
 from ostinato.core.registry import tell_form
@@ -137,8 +138,8 @@ class GridPLSTM(nn.Module):
         return f"{facts}, {self.tracking}"
 
 
-def small_normal(linear: nn.Linear) -> None:
+def small_normal(linear: nn.Linear | BlockLinear) -> None:
     """Begin as N(0, 2/(5·inputs)), without bias."""
-    nn.init.normal_(linear.weight, std=(0.4 / linear.in_features) ** 0.5)
+    nn.init.normal_(linear.weight, std=(0.4 / linear.weight.shape[-1]) ** 0.5)
     if linear.bias is not None:
         nn.init.zeros_(linear.bias)

@@ -16,6 +16,8 @@ from ostinato.core.errors import ArgumentError, nearest
 from ostinato.models.graph.plstm_gates import GateOptions
 from ostinato.models.graph.plstm_grid import GridPLSTM
 from ostinato.models.graph.vision import PatchEmbedding, TokenBlock, VisionModel
+from ostinato.models.time.stable_transition import transition_numbers
+from ostinato.models.tracking import Tracking
 
 __papers__ = ("plstm",)
 
@@ -37,12 +39,15 @@ class PLSTMVisionConfig:
             is theirs.
         orientations: from how many corners.
         tied: let queries be the keys.
+        tracking: states, keys, values, queries and outputs of a head; None: one each.
+        transition: form of T between the states, see `stable_transition`.
+        scale: of the queries; None: K^{−1/2}.
         block: as for `GridPLSTM`.
         readout: "corners" or "mean".
 
     Raises:
-        ArgumentError: if a patch does not divide the sides of an image, or the heads D, or there
-            is no such mode.
+        ArgumentError: if a patch does not divide the sides of an image, or the heads D, there
+            is no such mode or transition, or queries that are keys are not as many.
     """
 
     channels: int = 3
@@ -56,6 +61,9 @@ class PLSTMVisionConfig:
     gates: GateOptions | None = None
     orientations: int = 4
     tied: bool = False
+    tracking: Tracking | None = None
+    transition: str = "diagonal"
+    scale: float | None = None
     block: tuple[int, int] | None = None
     readout: str = "corners"
 
@@ -69,6 +77,9 @@ class PLSTMVisionConfig:
             raise ArgumentError(
                 f"heads must divide the width {self.width}; got heads={self.heads}."
             )
+        j = self.tracking or Tracking()
+        j.vectors(self.tied)
+        transition_numbers(self.transition, j.states)
         for mode in self.modes:
             if mode not in ("P", "D"):
                 raise ArgumentError(f"No mode is called {mode!r}. {nearest(mode, ('P', 'D'))}")
@@ -145,6 +156,9 @@ def _layer(config: PLSTMVisionConfig, mode: str, **on: Any) -> GridPLSTM:
         orientations=config.orientations,
         gates=gates,
         tied=config.tied,
+        tracking=config.tracking,
+        transition=config.transition,
+        scale=config.scale,
         block=config.block,
         **on,
     )

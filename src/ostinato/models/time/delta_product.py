@@ -15,14 +15,11 @@ a model: two updates, both gates, β up to 2, values as large as keys. Of the pa
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from ostinato.core.sequence import valid_steps
-from ostinato.core.state import State
 from ostinato.models.sequence_model import SequenceModel
 from ostinato.models.time.delta_product_layer import (
     EPSILON,
@@ -31,13 +28,13 @@ from ostinato.models.time.delta_product_layer import (
 )
 from ostinato.models.time.gated_mlp import GatedMLP
 from ostinato.models.time.language_model import LanguageModel
-from ostinato.over.layer import Options, SequenceLayer
+from ostinato.models.time.residual_block import ResidualBlock
 from ostinato.over.time import Stack
 
 __papers__ = ("deltaproduct",)
 
 
-class DeltaProductBlock(SequenceLayer):
+class DeltaProductBlock(ResidualBlock):
     """The layer and a gated MLP, each behind a norm and beside what it reads.
 
     Args:
@@ -49,6 +46,8 @@ class DeltaProductBlock(SequenceLayer):
     Shapes: x and output (B, T, D); the state is the layer's.
     """
 
+    layer: DeltaProductLayer
+
     def __init__(
         self,
         config: DeltaProductConfig,
@@ -57,36 +56,12 @@ class DeltaProductBlock(SequenceLayer):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
         on: dict[str, Any] = {"device": device, "dtype": dtype}
-        self.norm = nn.RMSNorm(config.width, EPSILON, **on)
-        self.layer = DeltaProductLayer(config, engine, **on)
-        self.mlp_norm = nn.RMSNorm(config.width, EPSILON, **on)
-        self.mlp = GatedMLP(config.width, **on)
-
-    def initial_state(self, batch_size: int) -> State:
-        """The layer's initial state, leaves (batch_size, ...)."""
-        return self.layer.initial_state(batch_size)
-
-    def run(self, x: Tensor, state: State | None, options: Options) -> tuple[Any, ...]:
-        """Run over x (B, T, D); returns outputs, state[, states]."""
-        if options.lengths is not None:
-            lengths = torch.as_tensor(options.lengths, device=x.device)
-            # beside the layer, too, padding must not pass
-            x = x.masked_fill(~valid_steps(lengths, *x.shape[:2]).T[..., None], 0)
-        return self._block(x, lambda u: self.layer.run(u, state, options))
-
-    def step(
-        self, x: Tensor, state: State | None = None, noise: State | None = None
-    ) -> tuple[Any, State]:
-        """Run one step of a stream; see `SequenceLayer.step`."""
-        y, new = self._block(x, lambda u: self.layer.step(u, state))
-        return y, new
-
-    def _block(self, x: Tensor, layer: Callable[[Tensor], tuple[Any, ...]]) -> tuple[Any, ...]:
-        mixed, *rest = layer(self.norm(x))
-        x = x + mixed
-        return (x + self.mlp(self.mlp_norm(x)), *rest)
+        super().__init__(
+            DeltaProductLayer(config, engine, **on),
+            GatedMLP(config.width, **on),
+            lambda: nn.RMSNorm(config.width, EPSILON, **on),
+        )
 
 
 class DeltaProduct(LanguageModel):

@@ -7,9 +7,10 @@ Every head computes::
                                             + Σ_{b,c} D_t[i,a,b,c] k_t[d,b] v_t[v,c])
     y_t = W_out HeadRMSNorm(h_t)
 
-T is held stable (`stable_transition`); S, M and D are sigmoids; all are affine in x_t. With J
-states that T mixes, a head can follow a state machine. What is read is the state *before* the
-step, so a step reaches its own output through D alone.
+T is held stable (`stable_transition`); S, M and D are sigmoids; all are affine in x_t, or, with a
+kernel, in a causal convolution of x for each channel. With J states that T mixes, a head can follow
+a state machine. What is read is the state *before* the step, so a step reaches its own output
+through D alone.
 
 Source: Pöppel, Freinschlag, Schmied, Lin & Hochreiter 2025, "pLSTM: parallelizable Linear Source
 Transition Mark networks", NeurIPS, arXiv 2506.11997.
@@ -28,10 +29,11 @@ from ostinato.core.form import Form, FormDecision
 from ostinato.core.recurrence import checkpoint_interval
 from ostinato.core.registry import tell_form
 from ostinato.core.sequence import restart_steps, valid_steps
-from ostinato.core.state import State, check_like
+from ostinato.core.state import State, check_like, map_state
 from ostinato.engines.parallel.affine import affine_scan
-from ostinato.models.bias_only import affine
+from ostinato.models.bias_only import BiasOnly, affine
 from ostinato.models.head_rms_norm import HeadRMSNorm
+from ostinato.models.time.causal_convolution import CausalConvolution
 from ostinato.models.time.stable_transition import stable_transition, transition_numbers
 from ostinato.models.tracking import Tracking
 from ostinato.over.grid import line_scan
@@ -53,14 +55,18 @@ class LinePLSTM(SequenceLayer):
         tied: let queries be the keys.
         scale: of the queries; None: K^{−1/2}.
         weights: let gates depend on the input; False: biases only.
+        kernel: how many steps a convolution of the gates' inputs sees; None: no convolution.
+        block_diagonal: let the gates of a head read its own D/heads features only.
         device: of the parameters.
         dtype: of the parameters.
 
-    Shapes: the state is C (B, heads, states, K, V).
+    Shapes: the state is C (B, heads, states, K, V); with a convolution the pair of its last inputs
+    (B, kernel − 1, D) and C.
 
     Raises:
-        ArgumentError: if the heads do not divide D, there is no such form, or queries that are
-            keys are not as many.
+        ArgumentError: if the heads do not divide D, there is no such form, queries that are keys
+            are not as many, there are no weights for an option to act on, or a convolution is to
+            run backwards.
     """
 
     def __init__(
@@ -75,12 +81,15 @@ class LinePLSTM(SequenceLayer):
         tied: bool = False,
         scale: float | None = None,
         weights: bool = True,
+        kernel: int | None = None,
+        block_diagonal: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         if heads < 1 or size % heads:
             raise ArgumentError(f"heads must divide the size {size}; got heads={heads}.")
+        _check_gates(weights, kernel, block_diagonal, reverse)
         on: dict[str, Any] = {"device": device, "dtype": dtype}
         self.tracking = j = tracking or Tracking()
         self.heads, self.width, self.transition, self.block = (
@@ -97,7 +106,9 @@ class LinePLSTM(SequenceLayer):
             j.read * j.states,
             j.read * j.written,
         )
-        self.gates = affine(size, heads * sum(self.sizes), weights, **on)
+        parts = heads if block_diagonal else 1
+        self.gates = affine(size, heads * sum(self.sizes), weights, parts, **on)
+        self.convolution = None if kernel is None else CausalConvolution(size, kernel, **on)
         self.norm = HeadRMSNorm(heads, self.width * j.outputs, **on)
         self.output = nn.Linear(size * j.outputs, size, False, **on)
         self.reset_parameters()
@@ -107,8 +118,10 @@ class LinePLSTM(SequenceLayer):
         """Begin with long memory: gates that depend on the input little, T near its bound."""
         for linear in (self.input, self.output):
             nn.init.normal_(linear.weight, std=(0.4 / linear.in_features) ** 0.5)
-        if isinstance(self.gates, nn.Linear):
-            nn.init.normal_(self.gates.weight, std=0.1 * self.gates.in_features**-0.5)
+        if not isinstance(self.gates, BiasOnly):
+            weight = self.gates.weight
+            nn.init.normal_(weight, std=0.1 * weight.shape[-1] ** -0.5)
+        assert self.gates.bias is not None
         bias = torch.unflatten(self.gates.bias, 0, (self.heads, sum(self.sizes)))
         transition, source, mark, direct = torch.split(bias, list(self.sizes), -1)
         transition.normal_(std=0.1)
@@ -116,17 +129,19 @@ class LinePLSTM(SequenceLayer):
         for gate, value in ((source, -4), (mark, -4), (direct, -6)):
             gate.fill_(value)
 
-    def initial_state(self, batch_size: int) -> Tensor:
-        """Zeros (B, heads, states, K, V)."""
+    def initial_state(self, batch_size: int) -> State:
+        """Zeros (B, heads, states, K, V), behind those of a convolution if there is one."""
         shape = self.heads, self.tracking.states, self.width, self.width
-        return self.output.weight.new_zeros(batch_size, *shape)
+        fresh = self.output.weight.new_zeros(batch_size, *shape)
+        return self._joined(self.convolution and self.convolution.initial_state(batch_size), fresh)
 
     def run(self, x: Tensor, state: State | None, options: Options) -> tuple[Any, ...]:
         """Run over x (B, T, D); returns outputs, state[, states]."""
-        init = self.initial_state(len(x))
+        begin = self.initial_state(len(x))
         if state is not None:
-            check_like(state, init, "The given state", "Pass None, or what the layer returned.")
-            init = state
+            check_like(state, begin, "The given state", "Pass None, or what the layer returned.")
+            begin = state
+        past, init = begin if self.convolution else (None, begin)
         forms = {"blocks": Form(f"up to {self.block} steps at once, as one masked attention")}
         tell_form(FormDecision(type(self).__name__, x, state, "blocks", "blocks", forms))
         valid, restart = _masks(x, options, self.reverse)
@@ -136,10 +151,13 @@ class LinePLSTM(SequenceLayer):
         if valid is not None:
             x = x.masked_fill(~valid[..., None], 0)
         if not x.shape[1]:
-            empty = init[:, None].expand(-1, 0, *init.shape[1:])
-            return (x, init, empty) if options.return_states else (x, init)
+            empty = map_state(lambda leaf: leaf[:, None].expand(-1, 0, *leaf.shape[1:]), begin)
+            return (x, begin, empty) if options.return_states else (x, begin)
+        read, *pasts = (
+            self.convolution.run(x, past, options) if self.convolution else (x, None, None)
+        )
         q, k, v = self._vectors(x)
-        t, s, m, d = self._gates(x)
+        t, s, m, d = self._gates(read)
         if restart is not None:
             # a fresh state is zero: what is not passed on and not read is forgotten
             cut = restart[:, None, :, None, None]
@@ -156,11 +174,15 @@ class LinePLSTM(SequenceLayer):
             y = y.masked_fill(~valid[..., None], 0)
         every_step = (_states(t, s, k, v, init),) if options.return_states else ()
         y, *states = (each.flip(1) if self.reverse else each for each in (y, *every_step))
-        return (y, last, *states)
+        return (y, *map(self._joined, pasts, (last, *states)))
+
+    def _joined(self, past: State | None, states: Tensor) -> State:
+        """The state, or all, as it is handed on."""
+        return states if past is None else (past, states)
 
     def step(
         self, x: Tensor, state: State | None = None, noise: State | None = None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, State]:
         """Run one step of a stream; see `SequenceLayer.step`."""
         y, new = self.run(x[:, None], state, Options())
         return y[:, 0], new
@@ -207,6 +229,19 @@ class LinePLSTM(SequenceLayer):
             torch.unflatten(source.sigmoid(), -1, (j.states, -1)),
             torch.unflatten(mark.sigmoid(), -1, (-1, j.states)),
             torch.unflatten(direct.sigmoid(), -1, (j.read, -1)),
+        )
+
+
+def _check_gates(weights: bool, kernel: int | None, block_diagonal: bool, reverse: bool) -> None:
+    if not weights and (kernel is not None or block_diagonal):
+        raise ArgumentError(
+            "Gates of biases only read no input: leave out kernel and block_diagonal, or "
+            f"weights=False; got kernel={kernel}, block_diagonal={block_diagonal}."
+        )
+    if reverse and kernel is not None:
+        raise ArgumentError(
+            "The convolution of gates sees the steps before: leave out kernel or reverse=True; "
+            f"got kernel={kernel}."
         )
 
 
