@@ -34,8 +34,8 @@ def parts(edges, nodes, lead=(3,), states=2, keys=3, values=2):
 @pytest.fixture(params=["compiled", "levels"])
 def form(request, monkeypatch):
     if request.param == "levels":
-        monkeypatch.setattr(edge_loop, "compiles", lambda parts: False)
-    elif not edge_loop.compiles((torch.ones(1),)):
+        monkeypatch.setattr(edge_loop, "obstacle", lambda parts: "none is to be had")
+    elif edge_loop.obstacle((torch.ones(1),)):
         pytest.skip("no compiler")
     return request.param
 
@@ -97,7 +97,7 @@ def test_the_compiled_loop_equals_levels(states, size, monkeypatch):
         return h, torch.autograd.grad((h * h.detach().cos()).sum(), leaves)
 
     found = both()
-    monkeypatch.setattr(edge_loop, "compiles", lambda parts: False)
+    monkeypatch.setattr(edge_loop, "obstacle", lambda parts: "none is to be had")
     torch.testing.assert_close(found, both(), rtol=1e-12, atol=1e-12)
 
 
@@ -134,7 +134,20 @@ def test_no_edge_means_nothing_read(form):
 def test_what_cannot_be_compiled_says_why():
     chosen, forms = edge_forms(torch.ones(1, dtype=torch.bfloat16))
     assert chosen == "levels"
-    assert "32 or 64 bits" in forms["compiled"].obstacle
+    assert forms["compiled"].obstacle == "it takes float32 or float64"
+    with torch.device("meta"):
+        assert "for the CPU" in edge_forms(torch.ones(1))[1]["compiled"].obstacle
+
+
+def test_transforms_of_torch_follow_torch():
+    edges = edges_of(random_dag(5, 8))
+    given = parts(edges, 5)
+    (found,) = torch.func.grad(lambda q: (edge_scan(q, *given[1:], edges) * 2).sum(), (0,))(
+        given[0]
+    )
+    given[0].requires_grad_()
+    (expected,) = torch.autograd.grad(2 * edge_scan(*given, edges).sum(), given[:1])
+    torch.testing.assert_close(found, expected)
 
 
 def test_what_does_not_fit_is_refused():

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ostinato.engines.fused.toolchain import FLAGS, find_compiler, load
+from ostinato.engines.fused.toolchain import FLAGS, find_compiler, load, no_compiler
 from ostinato.engines.parallel.recurrence import transformed
 from ostinato.over.edges import Edges
 
@@ -48,11 +48,16 @@ class _Problem(ctypes.Structure):
     )
 
 
-def compiles(parts: tuple[Tensor, ...]) -> bool:
-    """Whether there is a compiled loop for these tensors."""
-    first = parts[0]
-    alike = all(part.dtype == first.dtype and part.device.type == "cpu" for part in parts)
-    return alike and first.dtype in _REALS and not transformed() and find_compiler() is not None
+def obstacle(parts: tuple[Tensor, ...]) -> str | None:
+    """Why there is no compiled loop for these tensors, or None."""
+    if torch.compiler.is_compiling() or transformed():
+        return "torch.compile and torch.func follow torch's own operations"
+    if any(part.device.type != "cpu" for part in parts):
+        return "it is compiled for the CPU"
+    dtypes = {part.dtype for part in parts}
+    if len(dtypes) > 1 or not dtypes <= _REALS.keys():
+        return "it takes float32 or float64"
+    return None if find_compiler() else no_compiler()
 
 
 def run(parts: tuple[Tensor, ...], edges: Edges) -> Tensor:

@@ -57,7 +57,7 @@ def edge_scan(
     """
     parts = (q, k, v, source, transition, mark)
     _check(parts, edges)
-    if not edge_loop.compiles(parts):
+    if edge_loop.obstacle(parts):
         return _levels(parts, edges)
     count = math.prod(q.shape[:-3])
     lanes = (part.reshape(count, *part.shape[-3:]) for part in parts)
@@ -67,7 +67,7 @@ def edge_scan(
 
 def edge_forms(x: Tensor) -> tuple[str, dict[str, Form]]:
     """How `edge_scan` evaluates tensors like x, and all ways that there are."""
-    obstacle = None if edge_loop.compiles((x,)) else "needs a CPU, a C++ compiler and 32 or 64 bits"
+    obstacle = edge_loop.obstacle((x,))
     forms = {
         "compiled": Form("one compiled loop from edge to edge", obstacle),
         "levels": Form("torch's operations, one level of edges after the other"),

@@ -25,12 +25,13 @@ class Wavefront:
     def __init__(self, blocks: Block, right: Tensor, down: Tensor):
         self.shape = *right.shape[:-4], right.shape[-1]
         self.columns, self.rows = right.shape[-4:-2]
-        first, second = torch.meshgrid(
-            torch.arange(self.columns), torch.arange(self.rows), indexing="ij"
-        )
-        diagonal = (first + second).flatten()
-        self.order = diagonal.argsort(stable=True).to(right.device)
-        self.counts = diagonal.bincount().tolist()
+        diagonals = [
+            [x * self.rows + k - x for x in range(self.columns) if 0 <= k - x < self.rows]
+            for k in range(self.columns + self.rows - 1)
+        ]
+        self.counts = [len(diagonal) for diagonal in diagonals]
+        cells = [cell for diagonal in diagonals for cell in diagonal]
+        self.order = torch.tensor(cells, device=right.device)
         self.right, self.down = self._cut(right), self._cut(down)
         self.t_rl, self.t_ru = self._cut(blocks.t_rl), self._cut(blocks.t_ru)
         self.t_dl, self.t_du = self._cut(blocks.t_dl), self._cut(blocks.t_du)
@@ -46,7 +47,11 @@ class Wavefront:
             What enters every block from the left (..., X, Y, n, F) and from above
             (..., X, Y, m, F), and what leaves the grid to the right and downwards.
         """
-        arriving_l, arriving_u, leaving_r, leaving_d = (list[Tensor]() for _ in range(4))
+        # list[Tensor]() is nothing that torch's compiler can read.
+        arriving_l: list[Tensor] = []
+        arriving_u: list[Tensor] = []
+        leaving_r: list[Tensor] = []
+        leaving_d: list[Tensor] = []
         right, down = left[..., :0, :, :], up[..., :0, :, :]
         for k in range(len(self.counts)):
             # Blocks of a diagonal stand from left to right; the first and the last may begin anew.

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+import ostinato as ost
 from ostinato.core.errors import ArgumentError, ShapeError
 from ostinato.models.graph.plstm_graph import GraphPLSTM, PLSTMGraph
 from ostinato.models.tracking import Tracking
@@ -128,9 +129,31 @@ def test_queries_can_be_keys_and_gates_biases_only(slots):
     torch.testing.assert_close(layer(x, dag), free(x, dag))
 
 
+@pytest.mark.parametrize("slots", [None, 3])
+def test_gates_of_a_head_can_read_its_own_features(slots):
+    gates = GraphPLSTM(8, 2, slots=slots, block_diagonal=True).double().directions[0]
+    dag, x = ladder(), draw(8, 8)
+    other = x.clone()
+    other[:, 4:] += 1
+    none = draw(len(dag.edges[0]), 0)
+    for gate, changed in zip(gates(x, none, dag), gates(other, none, dag), strict=True):
+        torch.testing.assert_close(gate[:, 0], changed[:, 0])
+        assert not gate[:, 1].isclose(changed[:, 1]).all()
+    with pytest.raises(ArgumentError, match="leave out block_diagonal or weights=False"):
+        GraphPLSTM(8, 2, slots=slots, block_diagonal=True, weights=False)
+
+
+def test_the_form_of_a_call_is_told():
+    layer, dag = GraphPLSTM(8, 2), ladder()
+    (told,) = ost.explain(layer, torch.randn(8, 8), dag=dag).decisions
+    assert (told.layer, told.chosen) == ("GraphPLSTM", "compiled")
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ArgumentError, match=r"edge_size=2 and slots=3\. Leave one of them out"):
         GraphPLSTM(8, 2, edge_size=2, slots=3)
+    with pytest.raises(ArgumentError, match="leave out edge_size or block_diagonal=True"):
+        GraphPLSTM(8, 2, edge_size=2, block_diagonal=True)
     with pytest.raises(ArgumentError, match="heads must divide the size 8"):
         GraphPLSTM(8, 3)
     for mode in ("Q", "PD", ""):

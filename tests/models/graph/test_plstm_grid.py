@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+import ostinato as ost
 from ostinato.core.errors import ArgumentError, ShapeError
 from ostinato.models.graph.plstm_gates import GateOptions
 from ostinato.models.graph.plstm_grid import GridPLSTM
@@ -109,3 +110,13 @@ def test_what_does_not_fit_is_refused():
         GridPLSTM(12, 5)
     with pytest.raises(ShapeError, match=r"\(B, X, Y, 12\); got \[2, 3, 12\]"):
         layer_of()(grid(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("block", "chosen"), [(None, "attention"), ((1, 1), "edges"), ((2, 2), "blocks")]
+)
+def test_the_form_of_a_call_is_told(block, chosen):
+    layer = GridPLSTM(8, 2, block=block)
+    (told,) = ost.explain(layer, torch.randn(2, 3, 4, 8)).decisions
+    assert (told.layer, told.chosen) == ("GridPLSTM", chosen)
+    assert told.forms[chosen].obstacle is None

@@ -8,6 +8,7 @@ import torch
 from ostinato.core.errors import ArgumentError
 from ostinato.models.graph.plstm_gates import GateOptions
 from ostinato.models.graph.plstm_vision import PLSTMVision, PLSTMVisionConfig
+from ostinato.models.tracking import Tracking
 
 
 @pytest.mark.parametrize(("size", "millions"), [("T", 6), ("S", 23), ("B", 89)])
@@ -40,6 +41,21 @@ def test_layers_read_the_options_of_their_mode():
     assert second.mixer.gates.options == GateOptions(chirality="R")
     with pytest.raises(ArgumentError, match="Mode P reads no chirality"):
         PLSTMVision(PLSTMVisionConfig(modes="PP", **shape))
+
+
+def test_heads_can_track_states():
+    j = Tracking(states=2, queries=2)
+    shape = {"channels": 1, "classes": 3, "image": (4, 4), "patch": 2, "width": 12, "modes": "PD"}
+    options = {"tracking": j, "transition": "qr", "scale": 1.0}
+    model = PLSTMVision(PLSTMVisionConfig(**shape, **options))
+    for block in model.blocks:
+        mixer = block.mixer
+        assert (mixer.tracking, mixer.gates.transition, mixer.scale) == (j, "qr", 1.0)
+    assert model(torch.randn(2, 6, 4, 1)).shape == (2, 3)
+    with pytest.raises(ArgumentError, match="No transition is called 'QR'"):
+        PLSTMVisionConfig(**shape, transition="QR")
+    with pytest.raises(ArgumentError, match="where they are as many; got 2 and 1"):
+        PLSTMVisionConfig(**shape, tied=True, tracking=j)
 
 
 def test_shapes_that_do_not_fit_are_refused():

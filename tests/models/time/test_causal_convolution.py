@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+import ostinato as ost
 from ostinato.core.errors import ArgumentError, ShapeError
 from ostinato.models.time.causal_convolution import CausalConvolution
 
@@ -93,3 +94,8 @@ def test_without_bias_zeros_stay_zero(layer):
     plain.load_state_dict({"weight": layer.weight})
     torch.testing.assert_close(plain(X), layer(X))
     torch.testing.assert_close(plain.step(X[:, 0]), layer.step(X[:, 0]))
+
+
+def test_its_form_is_told(layer):
+    (told,) = ost.explain(layer, X).decisions
+    assert (told.layer, told.chosen) == ("CausalConvolution", "shifts")

@@ -142,6 +142,58 @@ def test_queries_can_be_keys_and_have_a_scale():
     torch.testing.assert_close(tied(x)[0], layer(x)[0])
 
 
+def test_gates_can_be_convolved_and_continue_in_a_stream():
+    layer, x = layer_of(kernel=3), draw(3, 7, 6)
+    y, last, states = layer(x, return_states=True)
+    blind = layer_of()
+    blind.load_state_dict({n: p for n, p in layer.state_dict().items() if "convolution" not in n})
+    read = layer.convolution(x)[0]
+    blind._gates = lambda _: layer._gates(read)
+    torch.testing.assert_close(y, blind(x)[0])
+    state = None
+    for t in range(7):
+        y_t, state = layer.step(x[:, t], state)
+        torch.testing.assert_close(y_t, y[:, t])
+        torch.testing.assert_close(state, tuple(leaf[:, t] for leaf in states))
+    torch.testing.assert_close(state, last)
+    # padding, and a sequence that begins within a row
+    resets = torch.zeros(3, 7, dtype=torch.bool)
+    resets[0, 4] = True
+    x[1, 3:] = float("nan")
+    y, last = layer(x, lengths=[7, 3, 7], resets=resets)
+    for row, begin, end in ((0, 4, 7), (1, 0, 3)):
+        alone, ahead = layer(x[row : row + 1, begin:end])
+        torch.testing.assert_close(y[row : row + 1, begin:end], alone)
+        torch.testing.assert_close(last[0][row], ahead[0][0])
+        torch.testing.assert_close(last[1][row], ahead[1][0])
+
+
+def test_gates_of_a_head_can_read_its_own_features():
+    layer, x = layer_of(block_diagonal=True), draw(2, 5, 6)
+    other = x.clone()
+    other[..., 3:] += 1
+    for gate, changed in zip(layer._gates(x), layer._gates(other), strict=True):
+        torch.testing.assert_close(gate[:, 0], changed[:, 0])
+        assert not gate[:, 1].isclose(changed[:, 1]).all()
+
+
+def test_options_of_gates_that_read_nothing_are_refused():
+    with pytest.raises(ArgumentError, match=r"leave out kernel and block_diagonal.* got kernel=3"):
+        LinePLSTM(6, 2, weights=False, kernel=3)
+    with pytest.raises(ArgumentError, match="block_diagonal=True"):
+        LinePLSTM(6, 2, weights=False, block_diagonal=True)
+    with pytest.raises(ArgumentError, match="sees the steps before"):
+        LinePLSTM(6, 2, kernel=3, reverse=True)
+    with pytest.raises(ArgumentError, match="kernel must be at least 1"):
+        LinePLSTM(6, 2, kernel=0)
+
+
+def test_it_compiles_to_one_graph():
+    layer, x = layer_of(Tracking(), "diagonal", 2), draw(2, 2, 6)
+    compiled = torch.compile(layer, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), layer(x))
+
+
 def test_gates_can_be_biases_only():
     layer, x = LinePLSTM(6, 2, weights=False, dtype=torch.float64), draw(2, 5, 6)
     first, second = layer._gates(x), layer._gates(draw(2, 5, 6))

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.core.errors import ArgumentError
+from ostinato.core.form import Form, FormDecision
+from ostinato.core.registry import tell_form
 from ostinato.core.sequence import restart_steps, valid_steps
 from ostinato.core.state import State
 from ostinato.over.layer import Options, SequenceLayer
@@ -60,6 +62,10 @@ class CausalConvolution(SequenceLayer):
 
     def run(self, x: Tensor, state: Tensor | None, options: Options) -> tuple[Any, ...]:
         """Run over x (B, T, D); returns outputs, state[, states]."""
+        forms = {
+            "shifts": Form(f"{self.kernel} products of shifted inputs for all steps, added up")
+        }
+        tell_form(FormDecision(type(self).__name__, x, state, "shifts", "shifts", forms))
         batch, steps = x.shape[:2]
         if options.lengths is None:
             ends = torch.full((batch, 1), steps, device=x.device)
