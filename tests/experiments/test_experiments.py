@@ -23,6 +23,7 @@ def test_every_experiment_is_whole(slug):
     for claim in experiment.claims:
         assert claim.paper
         assert claim.bounds.count("≥") + claim.bounds.count("≤") > 0
+        assert claim.scale is None or claim.scale in experiment.scales
     for scale in experiment.scales.values():
         assert is_dataclass(scale)
         assert fields(scale)

@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 
 import pytest
 
 from ostinato.experiments import (
-    plstm,
     plstm_arrows,
     plstm_molecules,
     plstm_paths,
     plstm_pixels,
     plstm_trees,
 )
-from ostinato.experiments.experiment import Measurement, silent
-from ostinato.experiments.plstm import EXPERIMENT, Scale
+from ostinato.experiments.experiment import Measurement, joined, silent
+from ostinato.experiments.plstm import EXPERIMENT
+
+PARTS = {
+    "molecules": plstm_molecules,
+    "arrows": plstm_arrows,
+    "paths": plstm_paths,
+    "trees": plstm_trees,
+    "pixels": plstm_pixels,
+}
 
 
-def test_the_parts_are_joined(monkeypatch):
-    sizes = (
-        plstm_arrows.Size(1, 1),
-        plstm_paths.Size(8),
-        plstm_trees.Size(1),
-        plstm_molecules.Size(1),
-    )
-    for part in (plstm_arrows, plstm_trees, plstm_molecules, plstm_pixels):
-        values = {claim: [1.0] for claim in part.CLAIMS}
-        monkeypatch.setattr(part, "measure", lambda *_, values=values: Measurement(values, []))
-    measured = plstm.measure(Scale(*sizes), 1, silent)
-    assert set(measured.values) == set(EXPERIMENT.claims_at("small"))
-    measured = plstm.measure(Scale(*sizes, plstm_pixels.Size()), 1, silent)
-    assert set(measured.values) == set(EXPERIMENT.claims_at("paper")) == set(EXPERIMENT.claims)
-    assert all(math.isfinite(value) for values in measured.values.values() for value in values)
+@pytest.mark.parametrize("scale", ["small", "paper"])
+def test_every_part_is_measured_at_its_own_size(scale, monkeypatch):
+    given = {}
+
+    def measuring(name):
+        def measure(size, seeds, track, *data):
+            given[name] = size, data
+            return Measurement({claim: [0.0] * seeds for claim in PARTS[name].CLAIMS}, [])
+
+        return measure
+
+    for name, part in PARTS.items():
+        monkeypatch.setattr(part, "measure", measuring(name))
+    size = replace(EXPERIMENT.scales[scale], data="a folder")
+    measured = joined(part(size, 2, silent) for part in EXPERIMENT.measure.values())
+    assert set(measured.values) == set(EXPERIMENT.claims_at(scale))
+    assert given["molecules"][1] == ("a folder",)
+    sizes = {name: each for name, (each, _) in given.items()}
+    assert sizes == {name: each for name in PARTS if (each := getattr(size, name)) is not None}
+
+
+def test_pixels_are_left_out_where_they_would_take_days():
+    claims = {scale: set(EXPERIMENT.claims_at(scale)) for scale in EXPERIMENT.scales}
+    assert claims["paper"] == set(EXPERIMENT.claims)
+    assert claims["paper"] - claims["small"] == set(plstm_pixels.CLAIMS)
 
 
 @pytest.mark.slow

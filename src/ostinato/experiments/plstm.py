@@ -21,7 +21,7 @@ from ostinato.experiments import (
     plstm_pixels,
     plstm_trees,
 )
-from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
+from ostinato.experiments.experiment import Experiment, Measurement, Track
 
 __papers__ = ("plstm",)
 
@@ -47,18 +47,14 @@ class Scale:
     data: str | None = None
 
 
-def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
-    """All parts, one after the other."""
-    parts = [
-        # Molecules are data that may be missing, which is told before minutes of training.
-        plstm_molecules.measure(scale.molecules, seeds, track, scale.data),
-        plstm_arrows.measure(scale.arrows, seeds, track),
-        plstm_paths.measure(scale.paths, seeds, track),
-        plstm_trees.measure(scale.trees, seeds, track),
-    ]
-    if scale.pixels is not None:
-        parts.append(plstm_pixels.measure(scale.pixels, seeds, track))
-    return joined(parts)
+def _molecules(scale: Scale, seeds: int, track: Track) -> Measurement:
+    return plstm_molecules.measure(scale.molecules, seeds, track, scale.data)
+
+
+def _pixels(scale: Scale, seeds: int, track: Track) -> Measurement:
+    if scale.pixels is None:
+        return Measurement({}, [])
+    return plstm_pixels.measure(scale.pixels, seeds, track)
 
 
 EXPERIMENT = Experiment(
@@ -87,5 +83,12 @@ EXPERIMENT = Experiment(
             plstm_pixels.Size(),
         ),
     },
-    measure=measure,
+    measure={
+        # Molecules are data that may be missing, which is told before minutes of training.
+        "molecules": _molecules,
+        "arrows": lambda scale, *how: plstm_arrows.measure(scale.arrows, *how),
+        "paths": lambda scale, *how: plstm_paths.measure(scale.paths, *how),
+        "trees": lambda scale, *how: plstm_trees.measure(scale.trees, *how),
+        "pixels": _pixels,
+    },
 )
