@@ -5,9 +5,9 @@ Transition Mark networks", NeurIPS 2025, arXiv 2506.11997.
 
 What the paper claims, and where it is measured: an image model that says on larger pictures, too,
 whether an arrow points at a disc (`plstm_arrows`, and from pixels at scale `paper`,
-`plstm_pixels`); signals that stay bounded over any distance in
-either mode (`plstm_paths`); graphs, of programs (`plstm_trees`) and of molecules
-(`plstm_molecules`), or, with `data`, of another TUDataset. ImageNet is out of reach here.
+`plstm_pixels`); signals that stay bounded over any distance in either mode (`plstm_paths`); graphs,
+of programs (`plstm_trees`) and of molecules (`plstm_molecules`), or, with `data`, of another
+TUDataset. ImageNet is out of reach here.
 """
 
 from __future__ import annotations

@@ -150,7 +150,8 @@ class GraphPLSTM(nn.Module):
 
     def extra_repr(self) -> str:
         """The options, for `print`."""
-        return f"heads={self.heads}, mode={self.mode!r}, norm={self.by!r}, scale={self.scale}"
+        facts = f"heads={self.heads}, mode={self.mode!r}, norm={self.by!r}, scale={self.scale}"
+        return f"{facts}, {self.tracking}"
 
     def _checked(self, x: Tensor, dag: DAG, edge_x: Tensor | None) -> Tensor:
         """The features of the edges (E, F), F = 0 without."""

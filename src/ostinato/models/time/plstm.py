@@ -191,7 +191,7 @@ class LinePLSTM(SequenceLayer):
         """The options, for `print`."""
         return (
             f"heads={self.heads}, transition={self.transition!r}, {self.tracking}, "
-            f"reverse={self.reverse}, tied={self.tied}"
+            f"reverse={self.reverse}, tied={self.tied}, scale={self.scale}"
         )
 
     def _scan(
