@@ -39,18 +39,18 @@ class PLSTMConfig:
         width: D, of every block.
         layers: how many blocks.
         heads: a divisor of D.
-        states: J of a head, as in `Tracking`, and so are
-        keys: of a step,
-        values: of a step,
-        queries: of a step, and
-        outputs: of a step.
-        transition: as for `LinePLSTM`, and so are
-        block: steps at once,
-        tied_keys: its `tied`,
-        scale: of the queries,
-        weights: of the gates,
-        kernel: of their convolution, and
-        block_diagonal: a part of the features for each head's gates.
+        states: J of a head, as its keys, values, queries and outputs see `Tracking`.
+        keys: of a head at a step.
+        values: of a head at a step.
+        queries: of a head at a step.
+        outputs: of a head at a step.
+        transition: form of T, see `LinePLSTM`.
+        block: how many steps are computed together, a power of two.
+        tied_keys: let queries be the keys.
+        scale: of the queries; None: K^{−1/2}.
+        weights: let gates depend on the input; False: biases only.
+        kernel: how many steps a convolution of the gates' inputs sees; None: no convolution.
+        block_diagonal: let the gates of a head read its own D/heads features only.
         projection: the MLP's width over D.
         tied: predict with the transposed matrix of the embedding.
 
