@@ -56,7 +56,7 @@ def test_pixels_are_left_out_where_they_would_take_days():
 def test_the_small_scale():
     pytest.importorskip("grakel")
     holds = {row.claim: row.holds for row in EXPERIMENT.run("small", 3).rows}
-    # As recorded: a small net that sees two thirds of the molecules is not enough, and of three that
-    # learn the arrows one may not extrapolate.
+    # As recorded: a small net that sees two thirds of the molecules is not enough, and of three
+    # that learn the arrows one may not extrapolate.
     missed = (plstm_molecules.RIGHT, plstm_arrows.LARGER, plstm_arrows.AHEAD)
     assert {text for text, held in holds.items() if not held} <= {claim.text for claim in missed}
