@@ -12,6 +12,7 @@ polynomials, which they state to be of no use in floating point, is left out.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import torch
@@ -67,7 +68,10 @@ def convolve(u: Tensor, kernel: Tensor) -> Tensor:
     Returns:
         y (B, T, H, M), y_t = Σ_{i ≤ t} K_i u_{t−i}.
     """
-    y: Tensor = _Convolution.apply(u.transpose(1, 2), kernel)  # type: ignore[no-untyped-call]
+    u = u.transpose(1, 2)
+    with torch.no_grad():
+        spectra = _spectrum(u), _spectrum(kernel)
+    y: Tensor = _Convolution.apply(u, kernel, *spectra)  # type: ignore[no-untyped-call]
     return y.permute(0, 3, 1, 2)
 
 
@@ -85,7 +89,7 @@ def final_state(vectors: Tensor, u: Tensor) -> Tensor:
 
 
 class _Convolution(torch.autograd.Function):
-    """u (B, H, T) and K (H, M, T) to y (B, H, M, T).
+    """u (B, H, T) and K (H, M, T), with the spectra of both, to y (B, H, M, T).
 
     The gradients are convolutions too, backwards in time. Left to autograd, that of each real
     transform would be a complex one of twice the size.
@@ -94,22 +98,33 @@ class _Convolution(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(u: Tensor, kernel: Tensor) -> Tensor:
-        return _back(_spectrum(u)[:, :, None] * _spectrum(kernel), u)
+    def forward(u: Tensor, kernel: Tensor, inputs: Tensor, response: Tensor) -> Tensor:
+        return _back(inputs[:, :, None] * response, u)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         ctx.save_for_backward(*inputs)
 
     @staticmethod
-    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        u, kernel = ctx.saved_tensors
-        for_u, for_kernel = ctx.needs_input_grad
+    def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:
+        u, kernel, *spectra = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            # Gradients of the gradients flow through transforms; those of before are constants.
+            spectra = [_spectrum(u), _spectrum(kernel)]
+        inputs, response = spectra
+        for_u, for_kernel, *_ = ctx.needs_input_grad
         y = _spectrum(cotangent)
         return (
-            _back((y * _spectrum(kernel).conj()).sum(2), u) if for_u else None,
-            _back((y * _spectrum(u).conj()[:, :, None]).sum(0), u) if for_kernel else None,
+            _back(_over_channels(y * response.conj()), u) if for_u else None,
+            _back((y * inputs.conj()[:, :, None]).sum(0), u) if for_kernel else None,
+            None,
+            None,
         )
+
+
+def _over_channels(spectra: Tensor) -> Tensor:
+    """Their sum (B, H, F) over M; `sum` would copy where M is 1, as it mostly is."""
+    return reduce(torch.add, spectra.unbind(2))
 
 
 def _spectrum(x: Tensor) -> Tensor:
