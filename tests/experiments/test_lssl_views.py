@@ -10,7 +10,7 @@ import torch
 from ostinato.experiments.lssl_views import difference, memory_errors, repeat_errors
 
 
-@pytest.mark.parametrize("learn", ["fixed", "separate"])
+@pytest.mark.parametrize("learn", ["fixed", "shared"])
 def test_the_views_agree(learn):
     assert 0 < difference(60, learn) < 1e-10
 
