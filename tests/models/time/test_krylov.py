@@ -7,6 +7,7 @@ import torch
 
 from ostinato.cells.discretise import discretise
 from ostinato.cells.hippo import hippo
+from ostinato.models.time import krylov as krylov_module
 from ostinato.models.time.krylov import advance, convolve, final_state, krylov
 
 F64 = torch.float64
@@ -42,6 +43,21 @@ def test_gradients_of_any_order():
     assert torch.autograd.gradgradcheck(convolve, (u, kernel))
     a, b = (each.requires_grad_() for each in system(2, 3))
     assert torch.autograd.gradcheck(lambda *each: krylov(*each, 6), (a, b))
+
+
+@pytest.mark.parametrize(("again", "transforms"), [(False, 3), (True, 5)])
+def test_spectra_are_kept_where_the_gradient_has_none(monkeypatch, again, transforms):
+    taken = []
+
+    def spectrum(x, plain=krylov_module._spectrum):
+        taken.append(x.shape)
+        return plain(x)
+
+    monkeypatch.setattr(krylov_module, "_spectrum", spectrum)
+    u, kernel = (torch.randn(2, 5, 2, requires_grad=True) for _ in range(2))
+    y = convolve(u, kernel.transpose(1, 2))
+    torch.autograd.grad(y.sum(), (u, kernel), create_graph=again)
+    assert len(taken) == transforms
 
 
 def test_vmap_goes_over_kernels():
