@@ -299,10 +299,11 @@ EXPERIMENT = Experiment(
             depth=6,
         ),
     },
+    # The longest part last: images that cannot be read are told before it, not after.
     measure={
         "views": partial(_measure, _views, _view_panels),
-        "segments": partial(_measure, _segments, _segment_panels),
         "images": partial(_measure, _images, _no_panels),
         "signal": partial(_measure, _signal, _no_panels),
+        "segments": partial(_measure, _segments, _segment_panels),
     },
 )
