@@ -67,3 +67,19 @@ def test_nothing_is_left_that_changes_nothing():
     graph = tangent(parts.core, [carry], parts.inputs(2, x, *fixed), fixed).graph
     names = {str(node.target) for node in graph.nodes if node.op == "call_function"}
     assert not {"aten.alias.default", "aten._to_copy.default"} & names
+
+
+def test_products_of_heads_have_rows_and_heads_on_one_axis():
+    def step(h, x):
+        k = x.unflatten(1, (2, 1, 3))
+        new = torch.tanh(h - k.mT @ (k @ h))
+        return new, new
+
+    draw = [torch.randn(4, *each, dtype=torch.float64) for each in ((2, 3, 5), (2, 3, 5), (6,))]
+    h, v, x = draw
+    parts = stages(split(trace(step, h, x)))
+    module = tangent(parts.core, [h], parts.inputs(4, x), [])
+    fed = parts.inputs(4, x)
+    assert {len(each) for each in fed} == {8}
+    expected = torch.func.jvp(lambda h: step(h, x)[0], (h,), (v,))
+    torch.testing.assert_close(tuple(module(h, v, *fed)), expected, atol=1e-13, rtol=1e-13)

@@ -44,6 +44,7 @@ def record(
     function: Callable[..., Any],
     examples: Sequence[Tensor | None],
     fixed: Sequence[Tensor] = (),
+    folded: Sequence[int] = (),
 ) -> fx.GraphModule:
     """The graph of a function of tensors (B, ...) that returns a list.
 
@@ -54,11 +55,13 @@ def record(
         function: is called once.
         examples: its arguments; only their shapes, dtypes and device are read.
         fixed: further arguments, which have no rows.
+        folded: for each of the last examples how many times the rows its first axis is.
     """
     device = next(each.device for each in examples if each is not None)
     recorder = Recorder(device)
-    given = [recorder.given(each) for each in examples]
-    given += [recorder.given(each, rows=False) for each in fixed]
+    times = [1] * (len(examples) - len(folded)) + [*folded]
+    given = [recorder.given(each, count) for each, count in zip(examples, times, strict=True)]
+    given += [recorder.given(each, 0) for each in fixed]
     with torch.no_grad(), Sizes(), recorder:
         results = function(*given)
     recorder.graph.output(pytree.tree_map(recorder.node, results))
@@ -86,11 +89,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Without this torch would load its compiler, a second's work, to keep it out."""
         return False
 
-    def given(self, example: Tensor | None, rows: bool = True) -> Blank | None:
-        """A new argument of the graph, with rows or without."""
+    def given(self, example: Tensor | None, times: int) -> Blank | None:
+        """A new argument of the graph, with so many times the rows, or as it is for 0."""
         node, value = self.graph.placeholder(f"arg_{len(self.graph.nodes)}"), None
         if example is not None:
-            shape = (ROWS, *example.shape[1:]) if rows else example.shape
+            shape = (ROWS * times, *example.shape[1:]) if times else example.shape
             value = Blank(torch.empty(shape, dtype=example.dtype, device="meta"), self.device)
         self._know(value, node)
         return value

@@ -45,7 +45,9 @@ def tangent(
         zeros = [torch.zeros_like(p.primal) if p.tangent is None else p.tangent for p in pairs]
         return [*(p.primal for p in pairs), *zeros]
 
-    module = record(push, [*carry, *carry, *fed], fixed)
+    # Products of heads have rows and heads on one axis.
+    folded = [len(each) // len(carry[0]) for each in fed]
+    module = record(push, [*carry, *carry, *fed], fixed, folded)
     _tidy(module.graph)
     module.recompile()
     return module
