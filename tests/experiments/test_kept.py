@@ -58,6 +58,18 @@ def test_unasked_all_parts_are_measured_again(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first.json", "second.json"]
 
 
+def test_a_run_begun_anew_goes_on_in_the_folder_of_another(tmp_path):
+    experiment([]).run(seeds=2, keep=kept(tmp_path))
+    calls, other = [], {"seeds": 3}
+    with pytest.raises(RuntimeError, match="switched off"):
+        experiment(calls, "first").run(seeds=3, keep=kept(tmp_path, resume=False, **other))
+    assert len(list(tmp_path.iterdir())) == 2
+    with pytest.raises(RuntimeError, match="switched off"):
+        experiment(calls, "second").run(seeds=3, keep=kept(tmp_path, resume=False, **other))
+    experiment(calls).run(seeds=3, keep=kept(tmp_path, **other))
+    assert calls == ["first", "first", "second", "second"]
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

@@ -29,7 +29,8 @@ class Kept:
         folder: where they lie, a file for each.
         claims: of the experiment.
         run: what a run is told apart by, e.g. its scale; the source is added.
-        resume: whether the parts that lie there are taken; else they are measured again.
+        resume: whether the parts that lie there are taken; else the first part that is measured
+            takes the place of all of them.
 
     Raises:
         DataError: if a file to be taken cannot be read, or belongs to another run.
@@ -43,6 +44,7 @@ class Kept:
         # All at once: a file that is of no use is told before minutes of measuring, not after.
         paths = sorted(folder.glob("*.json")) if resume else ()
         self._found = {path.stem: self._read(path) for path in paths}
+        self._begun = resume
 
     def __call__(self, name: str, measure: Callable[[], Measurement]) -> Measurement:
         """A part that is kept; or measure and keep it."""
@@ -53,10 +55,18 @@ class Kept:
         values = {claim.text: list(found) for claim, found in measured.values.items()}
         panels = [asdict(panel) for panel in measured.panels]
         stored = {"run": self.run, "values": values, "panels": panels}
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._begin()
         # Places on a curve may be a range.
         write(self._path(name), json.dumps(stored, default=list, indent=1).encode())
         return measured
+
+    def _begin(self) -> None:
+        """Make the folder, without the parts of a run that this one takes the place of."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self._begun:
+            for path in self.folder.glob("*.json"):
+                path.unlink()
+        self._begun = True
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.json"
