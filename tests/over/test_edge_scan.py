@@ -155,7 +155,19 @@ def test_what_does_not_fit_is_refused():
     q, k, v, s, t, m = parts(edges, 6)
     with pytest.raises(ShapeError, match=r"k needs the axes \[3, 6, 3, 3\].* got \[3, 5, 3, 3\]"):
         edge_scan(q, k[:, :5], v, s, t, m, edges)
+    with pytest.raises(ShapeError, match=r"v needs three axes or more; got \[3, 5\]"):
+        edge_scan(q, k, v.new_empty(3, 5), s, t, m, edges)
     with pytest.raises(ShapeError, match="source needs the axes"):
         edge_scan(q, k, v, s[..., :1], t, m, edges)
     with pytest.raises(ShapeError, match=r"transition needs \d+ rows for these edges"):
         edge_scan(q, k, v, s, t[:, : len(edges.line.edges[0]) - 1], m, edges)
+
+
+@pytest.mark.parametrize("empty", ["keys", "values"])
+def test_vectors_without_elements_carry_nothing(form, empty):
+    edges = edges_of(random_dag(5, 8))
+    given = [each.requires_grad_() for each in parts(edges, 5, **{empty: 0})]
+    h = edge_scan(*given, edges)
+    assert not h.any()
+    for part, grad in zip(given, torch.autograd.grad(h.sum(), given), strict=True):
+        assert grad.shape == part.shape and not grad.any()

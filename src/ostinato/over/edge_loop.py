@@ -90,7 +90,8 @@ def _call(parts: tuple[Tensor, ...], h: Tensor, gradients: list[Tensor], edges: 
     lanes, nodes, read, keys = parts[0].shape
     states, written = parts[3].shape[2:]
     count = edges.ends.shape[1]
-    if not lanes * count:
+    elements = states * keys * h.shape[3]
+    if not lanes * count * elements:
         if not gradients:
             h.zero_()
         return
@@ -109,7 +110,7 @@ def _call(parts: tuple[Tensor, ...], h: Tensor, gradients: list[Tensor], edges: 
     # The module brings the generator of code with it, half a second of imports.
     from ostinato.engines.fused.threads import in_parts
 
-    least = _LEAST // (count * states * keys * h.shape[3]) + 1
+    least = _LEAST // (count * elements) + 1
     in_parts(_function(h.dtype), problem, lanes, least)
 
 

@@ -27,6 +27,8 @@ from ostinato.over.graph import graph_scan
 
 __papers__ = ("plstm",)
 
+_NAMES = ("q", "k", "v", "source", "transition", "mark")
+
 
 def edge_scan(
     q: Tensor,
@@ -118,6 +120,9 @@ def _levels(parts: tuple[Tensor, ...], edges: Edges) -> Tensor:
 
 
 def _check(parts: tuple[Tensor, ...], edges: Edges) -> None:
+    for name, part in zip(_NAMES, parts, strict=True):
+        if part.dim() < 3:
+            raise ShapeError(f"{name} needs three axes or more; got {list(part.shape)}.")
     q, k, v, source, transition, mark = (part.shape[-3:] for part in parts)
     nodes, reads, keys = q
     writes, values = v[1:]
