@@ -33,6 +33,8 @@ def test_it_may_begin_elsewhere() -> None:
     assert begun["steps"].tolist() == [0, 0]
     with pytest.raises(ArgumentError, match="one number, or a tree of numbers like the state"):
         LearnedState(Plain(3, 4), (0.5, 1.0))
+    with pytest.raises(ArgumentError, match="a number for each leaf; got tensor"):
+        LearnedState(Plain(3, 4), torch.ones(4))
 
 
 def test_all_rows_share_the_parameter_and_sum_its_gradient() -> None:

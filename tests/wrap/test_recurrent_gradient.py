@@ -211,6 +211,9 @@ def test_what_is_refused():
         RecurrentGradient(Plain(3, 4), clip=0)
     with pytest.raises(ArgumentError, match=r"no module 'recurr'. Did you mean 'recur'"):
         RecurrentGradient(Plain(3, 4), 1.0, modules=["recurr"])
+    for modules in ([], "recur"):
+        with pytest.raises(ArgumentError, match="a list of one name or more; got "):
+            RecurrentGradient(Plain(3, 4), 1.0, modules=modules)
     with pytest.raises(ArgumentError, match=r"together: recur_new. .*\['recur', 'recur_new'\]"):
         RecurrentGradient(GRUCell(3, 4, reset_after=False), clip=1.0)
     with pytest.raises(ArgumentError, match="no linear map of its state"):

@@ -36,6 +36,7 @@ class LearnedState(Wrapper):
         state = cell.initial_state(1)
         if value is not None:
             values = spread(value, state, "The value of an initial state")
+            map_state(_check_number, values)
             state = map_state(torch.full_like, state, values)
         self._places = map_state(self._add, state)
         if not len(self.start):
@@ -64,3 +65,11 @@ class LearnedState(Wrapper):
     def native(self) -> Native | str:
         """As the cell inside: only the initial state differs, which every engine is given."""
         return self.cell.native()
+
+
+def _check_number(value: Any) -> None:
+    if not isinstance(value, int | float):
+        raise ArgumentError(
+            f"An initial state begins at a number for each leaf; got {value!r}. Elements that differ "
+            "are assigned to the parameters in `start`, under torch.no_grad()."
+        )

@@ -104,6 +104,8 @@ def _found(cell: Cell) -> list[str]:
 
 def _checked(modules: Sequence[str], cell: Cell) -> list[str]:
     """The names, if the cell has such modules."""
+    if isinstance(modules, str) or not modules:
+        raise ArgumentError(f"modules must be a list of one name or more; got {modules!r}.")
     known = [name for name, _ in cell.named_modules() if name]
     for name in modules:
         if name not in known:

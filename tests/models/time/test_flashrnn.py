@@ -152,8 +152,10 @@ def test_what_goes_back_through_the_matrices_may_be_limited(option):
 
 
 def test_options_out_of_range():
-    with pytest.raises(ArgumentError, match=r"LSTM has 2 leaves; got initial=\[0.1\]"):
+    with pytest.raises(ArgumentError, match=r"list 2 numbers, .* of LSTM; got \[0.1\]"):
         model("LSTM", initial=[0.1])
+    with pytest.raises(ArgumentError, match=r"list 1 numbers, .* of GRU; got 0.1"):
+        model("GRU", initial=0.1)
     with pytest.raises(ArgumentError, match="clip must be a positive number"):
         model(gradient_clip=-1.0)
     with pytest.raises(ArgumentError, match="either clip=c or cut=True"):

@@ -217,10 +217,10 @@ def _with_options(cell: Cell, config: FlashRNNConfig) -> Cell:
         others = [math.inf] * (len(leaves) - 1)
         cell = Clamped(cell, pytree.tree_unflatten([config.state_clip, *others], structure))
     if config.initial:
-        if len(config.initial) != len(leaves):
+        if not isinstance(config.initial, Sequence) or len(config.initial) != len(leaves):
             raise ArgumentError(
-                f"The state of {config.cell} has {len(leaves)} leaves; got initial="
-                f"{list(config.initial)}. Give one number for each."
+                f"initial must be empty or list {len(leaves)} numbers, one for each leaf of the "
+                f"state of {config.cell}; got {config.initial!r}."
             )
         cell = LearnedState(cell, pytree.tree_unflatten(list(config.initial), structure))
         cell.start.requires_grad_(False)
