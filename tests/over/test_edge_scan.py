@@ -170,4 +170,5 @@ def test_vectors_without_elements_carry_nothing(form, empty):
     h = edge_scan(*given, edges)
     assert not h.any()
     for part, grad in zip(given, torch.autograd.grad(h.sum(), given), strict=True):
-        assert grad.shape == part.shape and not grad.any()
+        assert grad.shape == part.shape
+        assert not grad.any()

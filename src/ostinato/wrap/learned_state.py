@@ -70,6 +70,6 @@ class LearnedState(Wrapper):
 def _check_number(value: Any) -> None:
     if not isinstance(value, int | float):
         raise ArgumentError(
-            f"An initial state begins at a number for each leaf; got {value!r}. Elements that differ "
-            "are assigned to the parameters in `start`, under torch.no_grad()."
+            f"An initial state begins at a number for each leaf; got {value!r}. Elements that "
+            "differ are assigned to the parameters in `start`, under torch.no_grad()."
         )
