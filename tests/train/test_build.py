@@ -54,6 +54,14 @@ def test_a_published_model_in_the_place_of_layers() -> None:
         build_model(config(**options), Ports(Symbols(11), Values(2), per_step=True))
 
 
+@pytest.mark.parametrize(
+    ("option", "place"), [("cell", "--cell"), ("width", "--hidden_size"), ("symbols", "the task")]
+)
+def test_what_the_command_says_itself_is_no_option_of_a_model(option: str, place: str) -> None:
+    with pytest.raises(ArgumentError, match=f"'{option}' is no option of .*: {place}"):
+        build_model(config(model="FlashRNN", model_options={option: 3}), PORTS)
+
+
 def test_a_published_size_sets_width_and_layers() -> None:
     options = {"model": "ParaRNN", "cell": "ParaGRU", "model_options": {"size": "400M"}}
     with pytest.raises(ArgumentError, match="--hidden_size or --layers set otherwise"):

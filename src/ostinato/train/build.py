@@ -195,6 +195,15 @@ def _checkpoint_in(path: Path) -> Path:
     return found
 
 
+_ELSEWHERE = {
+    "cell": "--cell",
+    "width": "--hidden_size",
+    "layers": "--layers",
+    "symbols": "the task or the text",
+}
+"""Fields of a published model that the command has options of its own for, or finds."""
+
+
 def _published(config: TrainConfig, ports: Ports) -> SequenceModel:
     inputs, outputs = ports.inputs, ports.outputs
     if not (isinstance(inputs, Symbols) and isinstance(outputs, Symbols) and ports.per_step):
@@ -203,6 +212,10 @@ def _published(config: TrainConfig, ports: Ports) -> SequenceModel:
             f"{config.task!r} wants something else. Drop --model."
         )
     name, options = str(config.model), dict(config.model_options)
+    for option in options.keys() & _ELSEWHERE.keys():
+        raise ArgumentError(
+            f"{option!r} is no option of --model_options: {_ELSEWHERE[option]} says it."
+        )
     if has_cells(name):
         options["cell"] = config.cell
     elif config.cell != TrainConfig.cell:
