@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from ostinato.experiments import (
-    deltaproduct,
     deltaproduct_arithmetic,
     deltaproduct_groups,
     deltaproduct_language,
@@ -14,7 +13,7 @@ from ostinato.experiments import (
 from ostinato.experiments.deltaproduct import EXPERIMENT, Scale
 from ostinato.experiments.deltaproduct_groups import Words
 from ostinato.experiments.deltaproduct_nets import Training
-from ostinato.experiments.experiment import silent
+from ostinato.experiments.experiment import joined, silent
 
 from .completeness import check_complete
 
@@ -30,7 +29,7 @@ def test_every_part_measures_its_claims_and_draws_its_panels(monkeypatch, tmp_pa
         deltaproduct_language.Size({1: 2, 2: 1}, 8, 1, steps=4, updates=1, batch=2, rows=2),
         data=str(tmp_path),
     )
-    measured = deltaproduct.measure(scale, 1, silent)
+    measured = joined(part(scale, 1, silent) for part in EXPERIMENT.measure.values())
     check_complete(measured, EXPERIMENT)
 
 

@@ -27,7 +27,7 @@ from ostinato.experiments import (
 )
 from ostinato.experiments.deltaproduct_groups import Words
 from ostinato.experiments.deltaproduct_nets import Training
-from ostinato.experiments.experiment import Experiment, Measurement, Track, joined
+from ostinato.experiments.experiment import Experiment, Measurement, Track
 
 __papers__ = ("deltaproduct",)
 
@@ -51,15 +51,8 @@ class Scale:
     data: str | None = None
 
 
-def measure(scale: Scale, seeds: int, track: Track) -> Measurement:
-    """All parts, one after the other."""
-    parts = (
-        deltaproduct_parity.measure(scale.parity, seeds, track),
-        deltaproduct_groups.measure(scale.groups, seeds, track),
-        deltaproduct_arithmetic.measure(scale.arithmetic, seeds, track),
-        deltaproduct_language.measure(scale.language, seeds, track, scale.data),
-    )
-    return joined(parts)
+def _language(scale: Scale, seeds: int, track: Track) -> Measurement:
+    return deltaproduct_language.measure(scale.language, seeds, track, scale.data)
 
 
 _SMALL = Scale(
@@ -67,7 +60,7 @@ _SMALL = Scale(
         {"S3": Words(2, {4: 150, 32: 150}), "S4": Words(2, {4: 800, 8: 50, 32: 120})},
         Training(64, 8, updates=970, batch=128),
     ),
-    deltaproduct_parity.Size(Training(32, 4, updates=300)),
+    deltaproduct_parity.Size(Training(32, 4, updates=600)),
     deltaproduct_arithmetic.Size(Training(64, 4, updates=400)),
     deltaproduct_language.Size({1: 6, 2: 4}, 64, 2, steps=128, updates=200, batch=8),
 )
@@ -102,11 +95,18 @@ EXPERIMENT = Experiment(
                 Training(128, 8, updates=5000, batch=2048, rate=1e-3),
             ),
             deltaproduct_parity.Size(Training(32, 4, updates=2000)),
-            deltaproduct_arithmetic.Size(Training(128, 8, updates=20_000, batch=128)),
+            deltaproduct_arithmetic.Size(
+                Training(128, 8, updates=20_000, batch=128), 5, 40, 256, updates=(1, 2, 3)
+            ),
             deltaproduct_language.Size(
                 {1: 12, 2: 8, 3: 6}, 256, 6, steps=512, updates=20_000, batch=32, rate=1e-3
             ),
         ),
     },
-    measure=measure,
+    measure={
+        "parity": lambda scale, *how: deltaproduct_parity.measure(scale.parity, *how),
+        "groups": lambda scale, *how: deltaproduct_groups.measure(scale.groups, *how),
+        "arithmetic": lambda scale, *how: deltaproduct_arithmetic.measure(scale.arithmetic, *how),
+        "language": _language,
+    },
 )

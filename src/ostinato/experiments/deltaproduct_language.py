@@ -4,7 +4,8 @@ Source code of the standard library, or a text of one's own, by characters. Ever
 begins with an empty state, so that no net has seen what a state is after more steps; then windows
 eight times as long are read. The paper's models keep their distance, DeltaNet (n = 1) does not, and
 the effective rank of its states goes on growing. As in the paper heads are fewer where updates are
-more, so that nets are equally large; there are no gates, which would forget by themselves.
+more, so that nets are equally large. They have no gates, which forget by themselves; one more model
+has, Gated DeltaProduct, whose rank is to stay bounded.
 """
 
 from __future__ import annotations
@@ -40,9 +41,39 @@ RANK = Claim(
     at_most=0,
     every_seed=False,
 )
-CLAIMS = (FLAT, FLATTER, RANK)
+GATED_RANK = Claim(
+    "text, n = 2 with a gate: effective rank at 8 times the length over that at its end",
+    "bounded",
+    at_most=1.1,
+)
+GATED_LESS = Claim(
+    "text: that ratio, n = 2 with a gate − n = 1 without",
+    "below 0: it goes on growing for n = 1",
+    at_most=0,
+    every_seed=False,
+)
+CLAIMS = (FLAT, FLATTER, RANK, GATED_RANK, GATED_LESS)
 
 LONGER = 8
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """What the layers of a model do to their states.
+
+    Attributes:
+        updates: a step.
+        gated: whether states decay as well.
+    """
+
+    updates: int
+    gated: bool = False
+
+    def __str__(self) -> str:
+        return f"n = {self.updates}{', gated' if self.gated else ''}"
+
+
+ONE, TWO, GATED = Recurrence(1), Recurrence(2), Recurrence(2, gated=True)
 
 
 @dataclass(frozen=True)
@@ -50,7 +81,7 @@ class Size:
     """How large the models are, and how long they train.
 
     Attributes:
-        heads: by updates a step.
+        heads: by updates a step, 1 and 2 among them.
         width: D.
         layers: how many.
         steps: the length of training windows.
@@ -77,7 +108,7 @@ class SeparateWindows(TextTask):
 
 
 def measure(size: Size, seeds: int, track: Track, data: str | None = None) -> Measurement:
-    """Train with every number of updates on the seeds 0 … seeds−1.
+    """Train with every number of updates, and with a gate, on the seeds 0 … seeds−1.
 
     Args:
         size: of the models and their training.
@@ -86,20 +117,23 @@ def measure(size: Size, seeds: int, track: Track, data: str | None = None) -> Me
         data: a text file or folder of the user's; None: the standard library.
     """
     task = SeparateWindows(data, window=size.steps)
-    bits: dict[int, list[list[float]]] = {n: [] for n in size.heads}
-    ranks: dict[int, list[list[float]]] = {n: [] for n in size.heads}
-    for n in size.heads:
+    kinds = (*map(Recurrence, size.heads), GATED)
+    bits: dict[Recurrence, list[list[float]]] = {kind: [] for kind in kinds}
+    ranks: dict[Recurrence, list[list[float]]] = {kind: [] for kind in kinds}
+    held_out = _windows(task, size)
+    for kind in kinds:
         for seed in range(seeds):
-            net = _trained(size, task, n, seed, track)
-            held_out = _windows(task, size)
-            bits[n].append(_in_parts(_bits(net, held_out), LONGER))
-            ranks[n].append(_ranks(net, held_out[:4, :-1], size.steps))
-    rise = {n: [fmean(run[LONGER // 2 :]) - run[0] for run in runs] for n, runs in bits.items()}
-    growth = {n: [run[-1] / run[0] for run in runs] for n, runs in ranks.items()}
+            net = _trained(size, task, kind, seed, track)
+            bits[kind].append(_in_parts(_bits(net, held_out), LONGER))
+            ranks[kind].append(_ranks(net, held_out[:4, :-1], size.steps))
+    rise = {kind: [fmean(run[LONGER // 2 :]) - run[0] for run in bits[kind]] for kind in kinds}
+    growth = {kind: [run[-1] / run[0] for run in ranks[kind]] for kind in kinds}
     values: dict[Claim, Sequence[float]] = {
-        FLAT: rise[2],
-        FLATTER: [a - b for a, b in zip(rise[2], rise[1], strict=True)],
-        RANK: [a - b for a, b in zip(growth[2], growth[1], strict=True)],
+        FLAT: rise[TWO],
+        FLATTER: _less(rise[TWO], rise[ONE]),
+        RANK: _less(growth[TWO], growth[ONE]),
+        GATED_RANK: growth[GATED],
+        GATED_LESS: _less(growth[GATED], growth[ONE]),
     }
     ends = [size.steps * (k + 1) for k in range(LONGER)]
     return Measurement(
@@ -111,25 +145,28 @@ def measure(size: Size, seeds: int, track: Track, data: str | None = None) -> Me
     )
 
 
-def _curves(ends: Sequence[int], runs: Mapping[int, list[list[float]]]) -> list[Curve]:
-    return [Curve(f"n = {n}", ends, found) for n, found in runs.items()]
+def _less(a: Sequence[float], b: Sequence[float]) -> list[float]:
+    return [x - y for x, y in zip(a, b, strict=True)]
 
 
-def _trained(size: Size, task: TextTask, n: int, seed: int, track: Track) -> DeltaProduct:
+def _curves(ends: Sequence[int], runs: Mapping[Recurrence, list[list[float]]]) -> list[Curve]:
+    return [Curve(str(kind), ends, found) for kind, found in runs.items()]
+
+
+def _trained(size: Size, task: TextTask, kind: Recurrence, seed: int, track: Track) -> DeltaProduct:
     torch.manual_seed(seed)
-    heads = size.heads[n]
     config = DeltaProductConfig(
         symbols=task.vocabulary.count,
         width=size.width,
         layers=size.layers,
-        num_heads=heads,
+        num_heads=size.heads[kind.updates],
         head_dim=16,
-        num_householder=n,
-        use_forget_gate=False,
+        num_householder=kind.updates,
+        use_forget_gate=kind.gated,
         use_output_gate=False,
     )
     net = DeltaProduct(config, engine="chunk")
-    steps = track(range(size.updates), f"text, n = {n}, seed {seed}")
+    steps = track(range(size.updates), f"text, {kind}, seed {seed}")
     fit(net, task, steps, size.updates, size.rate, size.batch)
     return net.eval()
 
