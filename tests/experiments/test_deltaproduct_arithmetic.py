@@ -57,4 +57,6 @@ def test_the_best_transition_is_compared_with_the_others_where_they_are_asked(mo
         assert found.values[AHEAD[kind, REACHES[0], POSITIVE]] == [20, 20]
         assert found.values[AHEAD[kind, REACHES[1], FEWER]] == [5, 6]
         assert found.values[AHEAD[kind, REACHES[1], POSITIVE]] == [-5, -4]
-    assert [len(panel.curves) for panel in found.panels] == [4, 4]
+    assert [len(panel.curves) for panel in found.panels] == [4, 4, 4, 4]
+    best = found.panels[3].curves[1]
+    assert (best.label, best.runs) == (str(BEST), [[80, 50], [80, 51]])

@@ -1,7 +1,8 @@
 """Parity: one reflection tracks it, and no transition with positive eigenvalues can.
 
 One layer learns the parity of all bits so far at length 32, and is asked at that length and at up
-to eight times it. What a seed learned holds the longer the nearer its β came to 2.
+to eight times it. All seeds come near to −1 on a bit of 1; how long what they learned holds lies
+with a bit of 0, whose key has to be orthogonal to that of 1 for the state to stay as it is.
 """
 
 from __future__ import annotations
