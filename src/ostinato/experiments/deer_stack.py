@@ -7,8 +7,7 @@ diagonal of the Jacobian (quasi-DEER), whose gradient is exact here all the same
 Lim et al., arXiv 2309.12252, train it on EigenWorms (T = 17,984) and find the curve of the loop;
 Gonzalez et al., arXiv 2407.19115, find the accuracy of Newton's method by the diagonal, too. That
 data set is not at hand: here it is images of MNIST row by row, which are short (T = 28) but learned
-in a minute, or with data of the user's the speakers of spoken digits (T = 4,096), which are only
-begun to be learned.
+in a minute, or with data of the user's the speakers of spoken digits (T = 4,096).
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ class Size:
 
     updates: int = 100
     rows: int = 32
-    long_updates: int = 40
+    long_updates: int = 150
     long_rows: int = 8
     width: int = 8
     depth: int = 2
