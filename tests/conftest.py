@@ -29,3 +29,14 @@ def seed():
 def quick_compile(monkeypatch):
     """Less optimisation where a test asks for numbers, not for speed."""
     monkeypatch.setenv("OSTINATO_CXXFLAGS", "-O1")
+
+
+@pytest.fixture(scope="module")
+def triton():
+    """The name of the engine that interprets kernels for devices on CPU tensors."""
+    pytest.importorskip("triton")
+    import interpreted_engine
+
+    interpreted_engine.install()
+    yield "triton"
+    interpreted_engine.remove()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import interpreted_engine
 from ostinato.engines.parallel import sequential
 from ostinato.engines.parallel.device import scan
 
@@ -56,15 +55,6 @@ def test_random_steps_on_kernels_of_scans(first, last, monkeypatch):
             taken += [cell.affine] if reason is None else []
             assert reason is not None or worst <= TOLERANCE, f"seed {seed} differs by {worst:.2e}"
     assert set(taken) == {True, False}
-
-
-@pytest.fixture(scope="module")
-def triton():
-    """Kernels for devices, interpreted on the CPU."""
-    pytest.importorskip("triton")
-    interpreted_engine.install()
-    yield "triton"
-    interpreted_engine.remove()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-import interpreted_engine
 import ostinato as ost
 from ostinato.cells import ElmanCell, GRUCell, LSTMCell, SLSTMCell, make_cell
 from ostinato.compiler.fission import split
@@ -84,14 +83,6 @@ def drawn(name, heads=1, steps=7):
         nn.init.normal_(p)
     first = [torch.randn(2, 4, dtype=F64).requires_grad_() for _ in leaves(cell.initial_state(1))]
     return cell, torch.randn(2, steps, 3, dtype=F64).requires_grad_(), first
-
-
-@pytest.fixture(scope="module")
-def triton():
-    pytest.importorskip("triton")
-    interpreted_engine.install()
-    yield "triton"
-    interpreted_engine.remove()
 
 
 @pytest.mark.parametrize(
